@@ -1,0 +1,52 @@
+"""Logging and progress for the workflow's scripts: all to the log file, the useful part to stderr."""
+
+import logging
+import sys
+import traceback
+from pathlib import Path
+
+from noencore.errors import UserError
+
+OURS = ("root", "__main__", "noencore")
+
+log = logging.getLogger("noencore")
+
+
+def start(log_path):
+    """Send messages to `log_path` and to stderr, and let an exception end the process with a report in both.
+
+    Info and warnings of other packages go to the file only. A UserError leaves one line, `error: ...`, and no
+    traceback in either.
+    """
+    log_path = Path(log_path)
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(log_path, mode="w", encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setFormatter(logging.Formatter("%(message)s"))
+    terminal.addFilter(_is_for_the_user)
+    logging.basicConfig(level=logging.INFO, handlers=[file, terminal], force=True)
+    logging.captureWarnings(True)
+
+    def report(kind, error, trace):
+        if issubclass(kind, UserError):
+            line = f"error: {error}"
+            file.stream.write(line + "\n")
+            print(line, file=sys.stderr)
+        else:
+            file.stream.write("".join(traceback.format_exception(kind, error, trace)))
+            sys.__excepthook__(kind, error, trace)
+        file.flush()
+
+    sys.excepthook = report
+
+
+def progress(iterable, desc, total=None):
+    """`iterable` behind a progress bar on stderr; silent where stderr is not a terminal."""
+    from tqdm import tqdm
+
+    return tqdm(iterable, desc=desc, total=total, disable=None, leave=False)
+
+
+def _is_for_the_user(record):
+    return record.levelno >= logging.ERROR or record.name.split(".")[0] in OURS
