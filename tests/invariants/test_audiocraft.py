@@ -1,0 +1,147 @@
+"""Our model, loss and greedy decoding equal audiocraft's own, and the weights go both ways."""
+
+import logging
+import os
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from noencore.musicgen.decode import generate
+from noencore.musicgen.loss import set_nll, token_nll
+from noencore.musicgen.model import ModelConfig, MusicGenLM
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+logging.getLogger("xformers").setLevel(logging.ERROR)  # its CUDA extensions do not load, and none is used
+
+CONFIG = ModelConfig(dim=32, layers=3, heads=4, card=60, n_q=4, text_dim=24)
+CLIPS, FRAMES, LENGTH = 2, 250, 9
+CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def text():
+    """States of a caption a clip, without padding: audiocraft does not mask the keys of cross-attention."""
+    return 3 * torch.randn(CLIPS, LENGTH, CONFIG.text_dim, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def mask():
+    return torch.ones(CLIPS, LENGTH, dtype=torch.bool)
+
+
+@pytest.fixture(scope="module")
+def codes():
+    return torch.randint(CONFIG.card, (CLIPS, CONFIG.n_q, 40), generator=torch.Generator().manual_seed(2))
+
+
+@pytest.fixture(scope="module")
+def reference(text):
+    """audiocraft's LM in the released configuration; its conditioner looks captions "0", "1" up in `text`."""
+    from audiocraft.models.lm import LMModel
+    from audiocraft.modules.codebooks_patterns import DelayedPatternProvider
+    from audiocraft.modules.conditioners import ConditionFuser, ConditioningProvider, TextConditioner
+
+    class StoredStates(TextConditioner):
+        def tokenize(self, captions):
+            rows = torch.stack([torch.zeros_like(text[0]) if c is None else text[int(c)] for c in captions])
+            return rows, torch.tensor([[c is not None] * LENGTH for c in captions]).int()
+
+        def forward(self, inputs):
+            rows, mask = inputs
+            return self.output_proj(rows) * mask.unsqueeze(-1), mask
+
+    torch.manual_seed(0)
+    return LMModel(
+        DelayedPatternProvider(CONFIG.n_q),
+        ConditioningProvider({"description": StoredStates(CONFIG.text_dim, CONFIG.dim)}),
+        ConditionFuser({"cross": ["description"], "prepend": [], "sum": [], "input_interpolate": []}),
+        n_q=CONFIG.n_q,
+        card=CONFIG.card,
+        dim=CONFIG.dim,
+        num_heads=CONFIG.heads,
+        num_layers=CONFIG.layers,
+        hidden_scale=CONFIG.hidden_scale,
+        norm_first=True,
+        bias_proj=False,
+        bias_ff=False,
+        bias_attn=False,
+        dropout=0.0,
+        activation="gelu",
+        causal=True,
+        custom=False,
+        memory_efficient=True,
+        cross_attention=True,
+        weight_init="gaussian",
+        depthwise_init="current",
+        zero_bias_init=True,
+        cfg_coef=3.0,
+    ).eval()
+
+
+@pytest.fixture(scope="module")
+def model(reference):
+    model = MusicGenLM(CONFIG)
+    model.load_state_dict(reference.state_dict())
+    return model
+
+
+def conditions(captions):
+    from audiocraft.modules.conditioners import ConditioningAttributes
+
+    return [ConditioningAttributes(text={"description": caption}) for caption in captions]
+
+
+def test_weights_go_back_to_audiocraft(reference, model, codes, text, mask):
+    ours = MusicGenLM(CONFIG, seed=7)
+    before = {name: tensor.clone() for name, tensor in reference.state_dict().items()}
+    reference.load_state_dict(ours.state_dict())
+    theirs = reference(codes, conditions("01"))
+    reference.load_state_dict(before)
+    torch.testing.assert_close(ours(codes, text, mask), theirs, **CLOSE)
+
+
+def test_initialisation_has_audiocrafts_deviations(reference):
+    ours = MusicGenLM(CONFIG, seed=0).state_dict()
+    for name, theirs in reference.state_dict().items():
+        assert theirs.shape == ours[name].shape
+        if theirs.dim() == 2:
+            assert ours[name].std() == pytest.approx(theirs.std().item(), rel=0.1), name
+            # Three deviations of a normal, or the root of three of a uniform.
+            assert ours[name].abs().max() == pytest.approx(theirs.abs().max().item(), rel=0.25), name
+        elif "output_proj" not in name:
+            assert torch.equal(ours[name], theirs), name
+
+
+@pytest.mark.parametrize("captions", [["0", "1"], ["0", None], [None, None]])
+def test_logits(reference, model, codes, text, captions):
+    mask = torch.tensor([[caption is not None] * LENGTH for caption in captions])
+    with torch.no_grad():
+        torch.testing.assert_close(model(codes, text, mask), reference(codes, conditions(captions)), **CLOSE)
+
+
+def test_loss_and_its_gradient(reference, model, codes, text, mask):
+    output = reference.compute_predictions(codes, conditions("01"))
+    theirs = torch.stack(
+        [F.cross_entropy(output.logits[:, q][m], codes[:, q][m]) for q, m in enumerate(output.mask.unbind(1))]
+    ).mean()
+    nll, valid = token_nll(model, codes, text, mask)
+    assert torch.equal(valid.expand_as(output.mask), output.mask)
+    ours = set_nll(nll, valid).mean()
+    torch.testing.assert_close(ours, theirs, **CLOSE)
+
+    expected = dict(zip(dict(reference.named_parameters()), torch.autograd.grad(theirs, reference.parameters())))
+    found = dict(zip(dict(model.named_parameters()), torch.autograd.grad(ours, model.parameters())))
+    assert expected.keys() == found.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, **CLOSE, msg=name)
+
+
+@pytest.mark.parametrize("start", [0, 40])
+def test_greedy_tokens(reference, model, codes, text, mask, start):
+    prompt = codes[..., :start] if start else None
+    theirs = reference.generate(prompt, conditions("01"), max_gen_len=FRAMES, use_sampling=False)
+    assert theirs.unique().numel() > 10  # not a fixed point
+    assert torch.equal(generate(model, text, mask, FRAMES, prompt=prompt), theirs)

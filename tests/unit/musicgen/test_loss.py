@@ -1,0 +1,87 @@
+"""The delay pattern and the loss, by hand on small cases."""
+
+import pytest
+import torch
+
+from noencore.musicgen.loss import clip_nll, delay, set_nll, token_nll
+from noencore.musicgen.model import ModelConfig, MusicGenLM
+
+CONFIG = ModelConfig(dim=32, layers=1, heads=2, card=20, n_q=4, text_dim=16)
+
+
+@pytest.fixture
+def model():
+    return MusicGenLM(CONFIG, seed=0)
+
+
+@pytest.fixture
+def clips():
+    generator = torch.Generator().manual_seed(2)
+    codes = torch.randint(CONFIG.card, (2, 4, 9), generator=generator)
+    return (
+        codes,
+        torch.randn(2, 5, 16, generator=generator),
+        torch.tensor([[True] * 5, [True] * 3 + [False] * 2]),
+    )
+
+
+def test_delay_by_hand():
+    codes = torch.tensor([[[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]]])
+    assert delay(codes, 99).tolist() == [[[99, 1, 2, 3, 4], [99, 99, 5, 6, 7], [99, 99, 99, 9, 10]]]
+
+
+def test_each_token_is_scored_by_the_step_before_it(model, clips):
+    codes, text, mask = clips
+    nll, valid = token_nll(model, codes, text, mask)
+    logp = model(delay(codes, CONFIG.card), text, mask).log_softmax(-1)
+    for q in range(4):
+        for t in range(9):
+            assert valid[q, t] == (t + q < 9)
+            # Step s of the sequence holds frame s - 1 - q, so the step before frame t is t + q.
+            expected = -logp[torch.arange(2), q, t + q, codes[:, q, t]] if t + q < 9 else torch.zeros(2)
+            torch.testing.assert_close(nll[:, q, t], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_targets_are_scored_and_codes_are_read(model, clips):
+    codes, text, mask = clips
+    targets = (codes + 7) % CONFIG.card
+    nll, valid = token_nll(model, codes, text, mask, targets=targets)
+    logp = model(delay(codes, CONFIG.card), text, mask).log_softmax(-1)
+    assert nll[1, 2, 3].item() == pytest.approx(-logp[1, 2, 5, targets[1, 2, 3]].item(), rel=1e-5)
+    same, _ = token_nll(model, codes, text, mask, targets=codes)
+    assert torch.equal(same, token_nll(model, codes, text, mask)[0])
+    assert not torch.equal(same[:, valid], nll[:, valid])
+
+
+def test_means_by_hand():
+    nll = torch.tensor([[[1.0, 2.0, 6.0], [4.0, 8.0, 0.0]]])
+    valid = torch.tensor([[True, True, True], [True, True, False]])
+    assert clip_nll(nll, valid).tolist() == [[3.0, 6.0]]
+    assert set_nll(nll, valid).tolist() == [4.5]
+    nll[0, 1, 2] = torch.nan
+    assert set_nll(nll, valid).tolist() == [4.5]
+
+
+def test_uniform_logits_cost_the_logarithm_of_the_card(model, clips):
+    for linear in model.linears:
+        torch.nn.init.zeros_(linear.weight)
+    expected = torch.full((2, 4), float(CONFIG.card)).log()
+    torch.testing.assert_close(clip_nll(*token_nll(model, *clips)), expected)
+
+
+def test_gradients_are_finite(model, clips):
+    set_nll(*token_nll(model, *clips)).mean().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_the_loss_is_fp32_under_autocast(model, clips):
+    exact = set_nll(*token_nll(model, *clips))
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = set_nll(*token_nll(model, *clips))
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0)
+
+
+def test_a_clip_shorter_than_the_delay_is_refused(model, clips):
+    with pytest.raises(ValueError, match="too short"):
+        token_nll(model, clips[0][..., :3], *clips[1:])
