@@ -1,4 +1,4 @@
-"""What an experiment consists of, as pure functions of its config: models, and the slice of the config that each job reads.
+"""What an experiment consists of, as pure functions of its config: models, and the slice of it that each job reads.
 
 The workflow's rules take their wildcards and their `spec` params from here, so that a changed key reruns the jobs that
 read it and no others.

@@ -62,6 +62,9 @@ def write_tensors(tensors, path, metadata=None):
 
     with atomic(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        if metadata:
+            _sort_metadata(temporary)
+        temporary.chmod(0o666 & ~_umask())  # safetensors makes files that nobody else may read
 
 
 def read_tensors(path):
@@ -82,6 +85,23 @@ def sha256(path):
     """Hex digest of a file's bytes."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _umask():
+    """The process's umask, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sort_metadata(path):
+    """Put the metadata of a safetensors file in order, in place: safetensors writes it in a new one each time."""
+    with open(path, "r+b") as file:
+        size = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        file.seek(8)
+        file.write(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(size))
 
 
 def _first_line(error):

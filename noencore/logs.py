@@ -16,7 +16,7 @@ def start(log_path):
     """Send messages to `log_path` and to stderr, and let an exception end the process with a report in both.
 
     Info and warnings of other packages go to the file only. A UserError leaves one line, `error: ...`, and no
-    traceback in either.
+    traceback in either; Ctrl-C leaves `interrupted`.
     """
     log_path = Path(log_path)
     log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,8 +29,8 @@ def start(log_path):
     logging.captureWarnings(True)
 
     def report(kind, error, trace):
-        if issubclass(kind, UserError):
-            line = f"error: {error}"
+        if issubclass(kind, UserError | KeyboardInterrupt):
+            line = f"error: {error}" if issubclass(kind, UserError) else "interrupted"
             file.stream.write(line + "\n")
             print(line, file=sys.stderr)
         else:

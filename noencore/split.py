@@ -2,8 +2,8 @@
 
 Sets (what a model has learned): `forget` and `remain` clips are learned by target, `remain` alone by gold, `holdout`
 (same artist as forget) and `utility` (from elsewhere) by nobody.
-Parts (what a clip is used for afterwards): learning rates are chosen on `dev`, tables are made from `test`, and a recipe
-may rehearse remain clips of part `train`. Whole works are drawn, and works that are one tune stay together.
+Parts (what a clip is used for afterwards): learning rates are chosen on `dev`, tables are made from `test`, and a
+recipe may rehearse remain clips of part `train`. Whole works are drawn, and works that are one tune stay together.
 """
 
 from dataclasses import dataclass
@@ -94,14 +94,18 @@ def _draw(name, tunes, rule, rng):
 
 
 def _check_sizes(split, needed):
-    counts = split[split["part"] == "test"]["set"].value_counts()
+    counts = split.groupby(["set", "part"]).size()
     for name in SETS:
-        asked, have = max(needed.get(name, 0), MINIMUM_TEST_CLIPS), int(counts.get(name, 0))
+        asked, have = max(needed.get(name, 0), MINIMUM_TEST_CLIPS), int(counts.get((name, "test"), 0))
         if have < asked:
             raise UserError(
                 f"config: split: {name} has {have} test clips and the metrics and generate keys need {asked}; "
                 "add works under catalogue, or lower generate.prompts or generate.continuations"
             )
+    for key, part, names in (("dev", "dev", SETS), ("rehearse", "train", ("remain",))):
+        for name in names:
+            if (name, part) not in counts:
+                raise UserError(f"config: split.{key}: leaves {name} without a {part} clip; raise it")
 
 
 def check_split(split):
@@ -113,7 +117,10 @@ def check_split(split):
         places = split.groupby(column)[["set", "part"]].nunique().max(axis=1)
         if (places > 1).any() or (column == "clip_id" and split["clip_id"].duplicated().any()):
             first = places.idxmax() if (places > 1).any() else split["clip_id"][split["clip_id"].duplicated()].iloc[0]
-            raise UserError(f"split.parquet: {column} {first} is in two places (do forget and remain overlap?); delete the file and run again")  # fmt: skip
+            raise UserError(
+                f"split.parquet: {column} {first} is in two places (do forget and remain overlap?); "
+                "delete the file and run again"
+            )
 
 
 def clip_ids(split, sets, parts=("train", "dev", "test")):

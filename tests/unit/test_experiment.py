@@ -1,0 +1,133 @@
+"""Models and specs follow from what a job reads of the config, and not from the order of its lists."""
+
+import copy
+
+import pytest
+
+from noencore import experiment
+from noencore.errors import UserError
+
+CONFIG = {
+    "codec": {"weights": "nowhere.safetensors"},
+    "split": {"forget": {"artist": "X"}, "dev": 0.25, "seed": 0},
+    "model": {"dim": 32, "layers": 2, "heads": 2},
+    "training": {"steps": 2, "lr": 1e-3},
+    "target": {"train_seeds": [0]},
+    "gold": {"train_seeds": [1, 0]},
+    "run": ["rl_caption", "none", "ga"],
+    "unlearn_seeds": [2, 1],
+    "recipes": {
+        "none": {"forget": "none"},
+        "ga": {"forget": "gradient_ascent", "lr": 1e-4},
+        "rl_caption": {"forget": "random_caption", "lr": 1e-4},
+        "unused": {"forget": "random_tokens", "lr": 1e-4},
+    },
+    "generate": {"prompts": {"forget": 24, "utility": 8}, "continuations": {"forget": 48, "holdout": 16}, "cfg": 3.0},
+    "metrics": ["likelihood"],
+}
+
+
+@pytest.fixture
+def config():
+    return copy.deepcopy(CONFIG)
+
+
+def test_models_are_target_gold_and_each_recipe_of_the_run_once_a_seed(config):
+    assert experiment.models(config) == [
+        *("target-0", "gold-0", "gold-1"),
+        *("ga-1", "ga-2", "none-1", "rl_caption-1", "rl_caption-2"),
+    ]
+
+
+def test_a_recipe_without_steps_has_one_seed(config):
+    config["run"] = ["none"]
+    assert experiment.unlearned_models(config) == ["none-1"]
+
+
+@pytest.mark.parametrize("key", ["run", "unlearn_seeds"])
+def test_the_order_of_a_list_does_not_matter(config, key):
+    before = experiment.models(config)
+    config[key].reverse()
+    assert experiment.models(config) == before
+
+
+def test_without_gold_the_rest_remains(config):
+    with_gold = experiment.models(config)
+    del config["gold"]
+    assert experiment.models(config) == [model for model in with_gold if not model.startswith("gold")]
+
+
+def test_unlearning_starts_from_the_one_target(config):
+    assert experiment.target_model(config) in experiment.trained_models(config)
+
+
+@pytest.mark.parametrize("model", ["target-0", "gold-12", "rl_caption-1"])
+def test_a_model_name_is_recipe_and_seed(model):
+    recipe, seed = experiment.split_model_name(model)
+    assert f"{recipe}-{seed}" == model
+
+
+@pytest.mark.parametrize("model", ["target", "target-", "-1", "ga-x", "ga-1.0", ""])
+def test_another_form_of_name_is_refused(model):
+    with pytest.raises(UserError, match="the name is not <recipe>-<seed>"):
+        experiment.split_model_name(model)
+
+
+def test_target_and_gold_differ_in_the_sets_that_they_learn_alone(config):
+    target, gold = (experiment.training_spec(config, model) for model in ("target-0", "gold-0"))
+    assert (target.pop("sets"), gold.pop("sets")) == (("forget", "remain"), ("remain",))
+    assert target == gold
+
+
+SPECS = {
+    "split": experiment.split_spec,
+    "training": lambda config: experiment.training_spec(config, "gold-0"),
+    "unlearning": lambda config: experiment.unlearn_spec(config, "ga-1"),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "readers"),
+    [
+        (("split", "dev"), 0.5, {"split"}),
+        (("generate", "prompts", "utility"), 9, {"split"}),
+        (("generate", "prompts", "forget"), 25, set()),  # the 48 continuations need more
+        (("generate", "cfg"), 1.0, set()),
+        (("model", "dim"), 64, {"training"}),
+        (("training", "lr"), 1.0, {"training"}),
+        (("gold", "train_seeds"), [0, 1, 2], set()),
+        (("recipes", "ga", "lr"), 1.0, {"unlearning"}),
+        (("recipes", "rl_caption", "lr"), 1.0, set()),
+        (("unlearn_seeds",), [1, 2, 3], set()),
+        (("run",), ["ga"], set()),
+        (("metrics",), ["quality"], set()),
+    ],
+)
+def test_a_changed_key_changes_the_specs_of_its_readers_alone(config, path, value, readers):
+    before = {name: copy.deepcopy(spec(config)) for name, spec in SPECS.items()}
+    inner = config
+    for key in path[:-1]:
+        inner = inner[key]
+    assert inner[path[-1]] != value
+    inner[path[-1]] = value
+    assert {name for name, spec in SPECS.items() if spec(config) != before[name]} == readers
+
+
+def test_a_spec_knows_its_recipe_and_seed(config):
+    assert experiment.unlearn_spec(config, "ga-2") == {
+        "recipe": {"name": "ga", "forget": "gradient_ascent", "lr": 1e-4},
+        "seed": 2,
+    }
+
+
+def test_the_split_needs_the_most_that_any_stage_asks_of_a_set(config):
+    assert experiment.split_spec(config)["needed"] == {"forget": 48, "utility": 8, "holdout": 16}
+
+
+def test_a_codec_that_is_not_there_is_an_error_unless_it_will_be_trained(config, tmp_path):
+    with pytest.raises(UserError, match=r"config: codec\.weights: no file nowhere\.safetensors"):
+        experiment.codec_path(config)
+    assert experiment.codec_path({**config, "codec_training": {}}) == "nowhere.safetensors"
+    path = tmp_path / "codec.safetensors"
+    path.touch()
+    assert experiment.codec_path({"codec": {"weights": str(path)}}) == str(path)
