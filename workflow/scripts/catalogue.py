@@ -1,0 +1,15 @@
+import json
+
+from noencore import logs
+from noencore.catalogue.tunes import TunesSource, build_catalogue
+from noencore.files import write_parquet
+
+logs.start(snakemake.log[0])
+settings = json.loads(snakemake.params.spec)["catalogue"]
+settings.pop("source")
+catalogue = build_catalogue(
+    TunesSource(**settings), snakemake.output.audio, lambda items: logs.progress(items, "tunes")
+)
+write_parquet(catalogue, snakemake.output.catalogue)
+logs.log.info("%d clips of %d works; not used: %s", (catalogue["status"] == "ok").sum(),
+              catalogue["work_id"].nunique(), catalogue["status"].value_counts().drop("ok").to_dict())  # fmt: skip

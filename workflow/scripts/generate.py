@@ -1,0 +1,32 @@
+import json
+from pathlib import Path
+
+from noencore import logs
+from noencore.codec import Codec
+from noencore.files import read_parquet, write_parquet, write_tensors
+from noencore.generation import Decoding, play
+from noencore.musicgen.package import load_model
+
+logs.start(snakemake.log[0])
+settings = json.loads(snakemake.params.spec)["generate"]
+codec = Codec(snakemake.input.codec)
+generated, tokens = play(
+    load_model(Path(snakemake.input.weights).parent),
+    codec,
+    Decoding(
+        cfg=settings["cfg"],
+        temperature=settings["temperature"],
+        top_k=settings["top_k"],
+        batch=settings["batch"],
+        prompt_frames=round(settings["prompt_seconds"] * codec.config.frame_rate),
+    ),
+    read_parquet(snakemake.input.split),
+    snakemake.input.shards,
+    settings["prompts"],
+    settings["continuations"],
+    settings["eval_seeds"],
+    snakemake.output.audio,
+    lambda batches: logs.progress(batches, f"generate {snakemake.wildcards.model}"),
+)
+write_tensors(tokens, snakemake.output.tokens)
+write_parquet(generated, snakemake.output.generated)

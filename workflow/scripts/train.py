@@ -1,0 +1,35 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from noencore import logs
+from noencore.files import read_parquet, write_json, write_parquet
+from noencore.job import scratch_path
+from noencore.musicgen.model import ModelConfig
+from noencore.musicgen.package import save_model
+from noencore.split import clip_ids
+from noencore.tokens import load_clips, read_codec_shape
+from noencore.training import TrainingRecipe, dev_curve, load_dev, train_model
+
+logs.start(snakemake.log[0])
+spec = json.loads(snakemake.params.spec)
+split = read_parquet(snakemake.input.split)
+clips = load_clips(snakemake.input.shards, clip_ids(split, spec["sets"]))
+shape = read_codec_shape(snakemake.input.shards[0])
+config = ModelConfig(n_q=shape["codebooks"], card=shape["card"], text_dim=clips.text.shape[2], **spec["model"])
+directory = Path(snakemake.output.weights).parent
+inputs = [snakemake.input.split, *snakemake.input.shards]
+model, cost = train_model(
+    config,
+    clips,
+    TrainingRecipe(**spec["training"]),
+    spec["seed"],
+    scratch_path(directory.parents[1], snakemake.params.spec, snakemake.params.code, inputs),
+    lambda steps: logs.progress(steps, snakemake.wildcards.trained),
+)
+save_model(model, directory, {"trained_on": spec["sets"], "train_seed": spec["seed"], "clips": len(clips)})
+curve = dev_curve(model, cost.steps, load_dev(snakemake.input.shards, split))
+write_parquet(pd.DataFrame(curve), snakemake.output.curve)
+write_json({"model": snakemake.wildcards.trained, **asdict(cost)}, snakemake.output.cost)
