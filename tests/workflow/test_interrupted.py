@@ -63,7 +63,6 @@ def test_killed_at_every_stage_and_run_again(finished, tmp_path):
     tree.run("--cores", "1", config=SMALL)
 
     assert not [*(tree.results / "scratch").iterdir()]
-    assert not [*tree.root.rglob("results/**/*.tmp")]
     models = ("target-0", "gold-0", "ga-0")
     patterns = [
         "catalogue.parquet",
