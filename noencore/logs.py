@@ -20,7 +20,8 @@ def start(log_path):
     """
     log_path = Path(log_path)
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(log_path, mode="w", encoding="utf-8")
+    log_path.write_text("")
+    file = logging.FileHandler(log_path, encoding="utf-8")  # appends: a package may close it (submitit), it opens again
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     terminal = logging.StreamHandler(sys.stderr)
     terminal.setFormatter(logging.Formatter("%(message)s"))
@@ -29,14 +30,14 @@ def start(log_path):
     logging.captureWarnings(True)
 
     def report(kind, error, trace):
-        if issubclass(kind, UserError | KeyboardInterrupt):
-            line = f"error: {error}" if issubclass(kind, UserError) else "interrupted"
-            file.stream.write(line + "\n")
-            print(line, file=sys.stderr)
-        else:
-            file.stream.write("".join(traceback.format_exception(kind, error, trace)))
-            sys.__excepthook__(kind, error, trace)
-        file.flush()
+        text = "".join(traceback.format_exception(kind, error, trace))
+        if issubclass(kind, UserError):
+            text = f"error: {error}\n"
+        elif issubclass(kind, KeyboardInterrupt):
+            text = "interrupted\n"
+        with log_path.open("a", encoding="utf-8") as log_file:
+            log_file.write(text)
+        sys.stderr.write(text)
 
     sys.excepthook = report
 

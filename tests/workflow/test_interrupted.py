@@ -9,7 +9,7 @@ import time
 from workflow_tree import Tree
 
 SMALL = {"run": ["ga"], "unlearn_seeds": [0], "metrics": ["likelihood", "continuation"]}
-PATIENCE = 300.0  # s for one stage to begin, on a busy machine
+PATIENCE = 900.0  # s for one stage to begin, on a busy machine
 
 # files that appear, one after the other, when a stage is under way; files that are there when it is over; the signal
 STOPS = [
@@ -36,12 +36,14 @@ def stop_within(tree, begun, over, how):
             tree.command("--cores", "1", config=SMALL),
             cwd=tree.root, env=tree.environment(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=stderr,
         )  # fmt: skip
-    for pattern in begun:
-        while driver.poll() is None and not state(pattern) - before:
-            assert time.monotonic() < deadline, f"{pattern} did not appear"
-            time.sleep(0.01)
-        before = state(begun[-1])
-    os.killpg(driver.pid, how)
+    try:
+        for pattern in begun:
+            while driver.poll() is None and not state(pattern) - before:
+                assert time.monotonic() < deadline, f"{pattern} did not appear"
+                time.sleep(0.01)
+            before = state(begun[-1])
+    finally:
+        os.killpg(driver.pid, how)
     driver.wait(timeout=PATIENCE)
     assert driver.returncode != 0, said.read_text()
     assert not [*tree.results.glob(over)], f"{over} was there before the signal"
