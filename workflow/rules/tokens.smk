@@ -1,7 +1,7 @@
 rule tokens:
     input:
         catalogue=rules.catalogue.output.catalogue,
-        audio=rules.catalogue.output.audio,
+        audio=ancient(rules.catalogue.output.audio),
         codec=ancient(CODEC),
     output:
         shard="<run>/tokens/shard-{shard}.safetensors",
