@@ -1,6 +1,5 @@
 """A mistake ends the run before any training, with one line that names the key or file and the cure."""
 
-
 import pytest
 from workflow_tree import append
 
