@@ -124,6 +124,7 @@ def intermediate_results(wildcards):
     needed = {name for metric in config["metrics"] for name in FAMILY_INPUTS[metric]}
     models = experiment.models(config)
     return [
+        *every(rules.catalogue),
         *every(rules.tokens, shard=range(config["tokens"]["shards"])),
         *every(rules.train, trained=experiment.trained_models(config)),
         *every(rules.unlearn, unlearned=experiment.unlearned_models(config)),

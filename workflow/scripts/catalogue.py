@@ -8,7 +8,10 @@ logs.start(snakemake.log[0])
 settings = json.loads(snakemake.params.spec)["catalogue"]
 settings.pop("source")
 catalogue = build_catalogue(
-    TunesSource(**settings), snakemake.output.audio, lambda items: logs.progress(items, "tunes")
+    TunesSource(**settings),
+    snakemake.output.audio,
+    snakemake.threads,
+    lambda items: logs.progress(items, "tunes"),
 )
 write_parquet(catalogue, snakemake.output.catalogue)
 logs.log.info("%d clips of %d works; not used: %s", (catalogue["status"] == "ok").sum(),
