@@ -44,6 +44,7 @@ def test_a_mistake_in_the_config(finished, name):
     done = check_error(finished, words, config=config)
     assert "rule train" not in done.stdout + done.stderr
     assert "rule unlearn" not in done.stdout + done.stderr
+    assert finished.planned() == []  # with the mistake put right
 
 
 def cut(path):

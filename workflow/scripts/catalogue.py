@@ -13,6 +13,7 @@ catalogue = build_catalogue(
     snakemake.threads,
     lambda items: logs.progress(items, "tunes"),
 )
+catalogue.attrs["spec"] = snakemake.params.spec  # tells the pre-flight whether the next run will make it again
 write_parquet(catalogue, snakemake.output.catalogue)
 logs.log.info("%d clips of %d works; not used: %s", (catalogue["status"] == "ok").sum(),
               catalogue["work_id"].nunique(), catalogue["status"].value_counts().drop("ok").to_dict())  # fmt: skip
