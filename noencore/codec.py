@@ -17,7 +17,7 @@ import torch
 
 from noencore.errors import UserError
 from noencore.files import read_tensors, write_tensors
-from noencore.hub import AGAIN, CODEC_FILE, find_in_hub, find_package, read_config, read_package, read_state
+from noencore.hub import AGAIN, CODEC_FILE, find_package, load_pretrained, read_config, read_package, read_state
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # `import audiocraft` imports laion_clap, which would ask the hub
 
@@ -174,16 +174,9 @@ def _from_hub(path, name, hub):
     """audiocraft's wrapper around the EnCodec that a package's codec file names."""
     if str(name).startswith("dac"):
         raise UserError(f"{path}: points to {name}, which is no EnCodec; take a package with an EnCodec")
-    directory = find_in_hub(name, "config.json", hub).parent
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from audiocraft.models.encodec import HFEncodecCompressionModel
         from transformers import EncodecModel
-        from transformers.utils.logging import disable_progress_bar
 
-        disable_progress_bar()
-        try:
-            return HFEncodecCompressionModel(EncodecModel.from_pretrained(directory, dtype=torch.float32))
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = shorten(str(error).splitlines()[0], 160)
-            raise UserError(f"{directory}: not an EnCodec ({reason}); fetch it again: `hf download {name}`") from None
+        return HFEncodecCompressionModel(load_pretrained(EncodecModel, name, hub, dtype=torch.float32))

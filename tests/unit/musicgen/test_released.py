@@ -180,7 +180,9 @@ def test_what_cannot_be_saved_is_refused_and_leaves_nothing(package, model, tmp_
 )
 def test_what_the_engine_does_not_compute_is_refused(package, changes, message):
     edit(package, changes)
-    with pytest.raises(UserError, match=rf"state_dict\.bin: .*{message}.*; take a mono text-to-music package") as caught:
+    with pytest.raises(
+        UserError, match=rf"state_dict\.bin: .*{message}.*; take a mono text-to-music package"
+    ) as caught:
         load_released(package)
     assert "\n" not in str(caught.value)
 
