@@ -2,8 +2,8 @@
 
 `Codec` reads a file of ours, `ReleasedCodec` the codec of a released package.
 
-audiocraft is imported here and nowhere else in the library; the import takes seconds, so only the jobs that encode or
-decode audio import this module.
+audiocraft is imported here and, to be compared with, in `musicgen/__main__.py`, and nowhere else in the library; the
+import takes seconds, so only the jobs that encode or decode audio import this module.
 """
 
 import json

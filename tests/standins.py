@@ -194,7 +194,7 @@ def codec_config(size):
             "q_dropout": False,
             "decay": 0.99,
             "kmeans_init": True,
-            "kmeans_iters": 10,
+            "kmeans_iters": 50,
             "threshold_ema_dead_code": 2,
             "orthogonal_reg_weight": 0.0,
             "orthogonal_reg_active_codes_only": False,
@@ -218,8 +218,10 @@ def write_package(directory, size=TOY):
 
     config = codec_config(size)
     codec = builders.get_compression_model(OmegaConf.create({**config, "device": "cpu"}))
-    with torch.no_grad():  # the quantizer draws its codebooks from the first batch in training mode
-        codec.quantizer.train()(codec.encoder(_noise(size.card // 50 + 2)), 50)
+    codebooks = [layer._codebook for layer in codec.quantizer.vq.layers]
+    _draw_codebooks(codec.encoder, codec.quantizer.vq.layers, [book.embed for book in codebooks])
+    for book in codebooks:
+        book.inited.fill_(1)  # or the first batch in training mode would draw others
     write_file(directory / "compression_state_dict.bin", codec.state_dict(), config)
 
 
@@ -290,17 +292,18 @@ def write_encodec(hub, size):
         use_conv_shortcut=False,
     )
     model = EncodecModel(config).eval()
-    with torch.no_grad():  # codebooks as wide as what is left to quantize, not the zeros of transformers
-        rest = model.encoder(_noise(4))
-        for layer in model.quantizer.layers:
-            layer.codebook.embed.normal_().mul_(rest.std((0, 2))).add_(rest.mean((0, 2)))
-            rest = rest - layer.decode(layer.encode(rest))
+    layers = model.quantizer.layers
+    _draw_codebooks(model.encoder, layers, [layer.codebook.embed for layer in layers])
     model.save_pretrained(_snapshot(hub, ENCODEC))
 
 
-def _noise(seconds):
-    """Noise at 32 kHz that is loud and soft by turns, frame by frame: [seconds, 1, 32000]."""
-    return torch.randn(seconds, 1, 32000) * torch.rand(seconds, 1, 50).repeat_interleave(640, -1)
+@torch.no_grad()
+def _draw_codebooks(encoder, layers, embeddings):
+    """Draw codebooks as wide as what is left to quantize of noise that is loud and soft by turns, layer by layer."""
+    rest = encoder(torch.randn(4, 1, 32000) * torch.rand(4, 1, 50).repeat_interleave(640, -1))
+    for layer, embedding in zip(layers, embeddings):
+        embedding.normal_().mul_(rest.std((0, 2))).add_(rest.mean((0, 2)))
+        rest = rest - layer.decode(layer.encode(rest))
 
 
 def _snapshot(hub, repository):

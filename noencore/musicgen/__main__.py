@@ -65,13 +65,13 @@ def check(directory):
     found, our_time = _timed(lambda steps: generate(ours, text, mask, steps, cfg=CFG))
     options = {"use_sampling": False, "cfg_coef": CFG}
     wanted, their_time = _timed(lambda steps: theirs.generate(None, condition(CAPTION), max_gen_len=steps, **options))
-    equal = int((found == wanted).sum())
-    print(f"greedy tokens: {equal} of {wanted.numel()} equal ({equal / wanted.numel():.1%}) over {STEPS} steps, CFG 3")
+    equal, count = int((found == wanted).sum()), wanted.numel()
+    print(f"greedy tokens: {equal} of {count} equal ({equal / count:.1%}) over {STEPS} steps, CFG {CFG:g}")
     print(
         f"speed: {their_time / our_time:.2f} times audiocraft's ({our_time:.2f} s against {their_time:.2f} s for one "
         f"clip, fp32, CPU, {torch.get_num_threads()} threads)"
     )
-    wrong = ["logits"] * (not relative <= TOLERANCE) + ["tokens"] * (equal < wanted.numel())  # NaN is wrong too
+    wrong = ["logits"] * (not relative <= TOLERANCE) + ["tokens"] * (equal < count)  # NaN is wrong too
     print("the engines agree" if not wrong else f"the engines DISAGREE: {' and '.join(wrong)}")
     return int(bool(wrong))
 

@@ -16,6 +16,7 @@ from noencore.musicgen.released import load_released, save_released
 from noencore.text import T5Encoder
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
+SCORE = {"rtol": 0, "atol": 1e-5}  # nats
 FRAMES = 40
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -138,14 +139,14 @@ def test_logits(theirs, ours, encoder, captions, codes, null):
 
 def test_score(theirs, ours, encoder, captions, codes):
     found = our_score(ours, codes, encoder, captions)
-    torch.testing.assert_close(found, their_score(theirs, codes, captions), **CLOSE)
+    torch.testing.assert_close(found, their_score(theirs, codes, captions), **SCORE)
     assert (found - our_score(ours, codes, encoder, captions[::-1])).abs().max() > 1e-4  # the text counts
 
 
 def test_padded_text_is_the_caption_alone_in_audiocraft(theirs, ours, encoder, codes):
     captions = ["An air.", CAPTIONS[0]]
     alone = [their_score(theirs, codes[i : i + 1], captions[i : i + 1]) for i in range(2)]
-    torch.testing.assert_close(our_score(ours, codes, encoder, captions), torch.cat(alone), **CLOSE)
+    torch.testing.assert_close(our_score(ours, codes, encoder, captions), torch.cat(alone), **SCORE)
 
 
 def test_greedy_tokens(theirs, ours, encoder, captions):
@@ -163,6 +164,7 @@ def test_an_edited_package_scores_as_the_model_in_memory(package, ours, encoder,
     with torch.no_grad():
         for parameter in model.parameters():  # by steps of which some are below fp16's
             parameter.mul_(1 + 2e-3 * torch.randn(parameter.shape, generator=draw))
+        model.linears[0].weight.mul_(1.2)
     counts = save_released(model, package, tmp_path / "edited")
     assert counts["changed"] > 0.9 * counts["weights"]
     assert counts["undone_by_fp16"] > 0.05 * counts["weights"]
@@ -170,5 +172,5 @@ def test_an_edited_package_scores_as_the_model_in_memory(package, ours, encoder,
     in_memory = our_score(model, codes, encoder, captions)
     assert torch.equal(our_score(load_released(tmp_path / "edited"), codes, encoder, captions), in_memory)
     theirs = get_pretrained(tmp_path / "edited")
-    torch.testing.assert_close(their_score(theirs, codes, captions), in_memory, **CLOSE)
-    assert (our_score(ours, codes, encoder, captions) - in_memory).abs().max() > 1e-4
+    torch.testing.assert_close(their_score(theirs, codes, captions), in_memory, **SCORE)
+    assert (our_score(ours, codes, encoder, captions) - in_memory).abs().max() > 1e-3
