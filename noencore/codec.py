@@ -17,7 +17,7 @@ import torch
 
 from noencore.errors import UserError
 from noencore.files import read_tensors, write_tensors
-from noencore.hub import AGAIN, CODEC_FILE, find_package, load_pretrained, read_config, read_package, read_state
+from noencore.hub import AGAIN, CODEC_FILE, find_package, load_weights, read_config, read_package, read_state
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # `import audiocraft` imports laion_clap, which would ask the hub
 
@@ -179,4 +179,4 @@ def _from_hub(path, name, hub):
         from audiocraft.models.encodec import HFEncodecCompressionModel
         from transformers import EncodecModel
 
-        return HFEncodecCompressionModel(load_pretrained(EncodecModel, name, hub, dtype=torch.float32))
+        return HFEncodecCompressionModel(load_weights(EncodecModel, name, hub))

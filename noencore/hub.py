@@ -75,6 +75,16 @@ def load_pretrained(kind, repository, hub=None, **options):
         raise UserError(f"{directory}: damaged or not whole ({reason}); run `hf download {repository}` again") from None
 
 
+def load_weights(kind, repository, hub=None):
+    """A model of a class of transformers in fp32, from a repository in the hub cache. Errors as `load_pretrained`'s."""
+    options = {"dtype": torch.float32, "output_loading_info": True}
+    model, report = load_pretrained(kind, repository, hub, **options)
+    if report["missing_keys"]:  # transformers would go on with random ones
+        missing = sorted(report["missing_keys"])
+        raise UserError(f"{repository}: its weights lack {missing[0]} and {len(missing) - 1} others; fetch another")
+    return model.eval()
+
+
 def read_package(path):
     """The dict in one of a package's files. Its tensors may lie in a mapped file: copy what is kept.
 

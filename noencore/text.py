@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from noencore.errors import UserError
-from noencore.hub import load_pretrained
+from noencore.hub import load_pretrained, load_weights
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
@@ -50,7 +50,7 @@ class T5Encoder:
     def __init__(self, name, hub=None, dtype=torch.float16):
         from transformers import T5EncoderModel, T5Tokenizer
 
-        self.model = load_pretrained(T5EncoderModel, name, hub, dtype=torch.float32).eval()
+        self.model = load_weights(T5EncoderModel, name, hub)
         self.tokenizer = load_pretrained(T5Tokenizer, name, hub)
         if len(self.tokenizer) <= T5_SPECIAL:  # without its file transformers makes a tokenizer that knows no word
             raise UserError(f"{name}: no tokenizer in the hub cache; run `hf download {name}` again")

@@ -8,8 +8,9 @@ import torch
 from standins import REVISION
 
 from noencore.errors import UserError
+from noencore.files import read_tensors, write_tensors
 from noencore.text import DIMENSION, T5Encoder, TextEncoder, weights_directory
-from noencore.tokens import load_clips, write_tensors
+from noencore.tokens import load_clips
 
 CAPTION = "A slow air by Turlough O'Carolan in G major, 6/8 time, played on the harp."
 
@@ -112,4 +113,14 @@ def test_a_t5_that_is_not_whole_is_named(hub, tmp_path, file):
     assert "\n" not in str(caught.value)
     path.unlink()
     with pytest.raises(UserError, match=r"`hf download t5-base`"):
+        T5Encoder("t5-base", hub=tmp_path / "hub")
+
+
+def test_a_t5_that_lacks_weights_is_named(hub, tmp_path):
+    shutil.copytree(hub, tmp_path / "hub")
+    path = tmp_path / "hub" / "models--t5-base" / "snapshots" / REVISION / "model.safetensors"
+    tensors, metadata = read_tensors(path)
+    del tensors["encoder.final_layer_norm.weight"]
+    write_tensors(tensors, path, metadata)
+    with pytest.raises(UserError, match=r"t5-base: its weights lack encoder\.final_layer_norm\.weight and 0 others"):
         T5Encoder("t5-base", hub=tmp_path / "hub")
