@@ -93,8 +93,8 @@ def save_released(model, base, directory):
         raise UserError(f"{base / CODEC_FILE}: missing; {AGAIN}")
     stored = read_package(base / MODEL_FILE)
     old, config = read_state(base / MODEL_FILE, stored), _model_config(base / MODEL_FILE, stored)
-    new = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    if config != model.config or old.keys() != new.keys():
+    new = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in model.state_dict().items()}
+    if config != model.config or _shapes(old) != _shapes(new):
         raise UserError(f"{base}: holds a {config}, and the model is a {model.config}; give the package it came from")
 
     state = {name: _in_precision(new[name], tensor.dtype) for name, tensor in old.items()}
@@ -110,6 +110,10 @@ def save_released(model, base, directory):
         counts["changed"] += int(changed.sum())
         counts["undone_by_fp16"] += int((changed & (new[name].half() == tensor.half())).sum())
     return counts
+
+
+def _shapes(state):
+    return {name: tensor.shape for name, tensor in state.items()}
 
 
 def _in_precision(tensor, dtype):

@@ -144,6 +144,9 @@ def test_what_cannot_be_saved_is_refused_and_leaves_nothing(package, model, tmp_
         save_released(model, package, tmp_path / "out")
     (package / "elsewhere").rename(package / FILES[1])
     state = read_package(package / "state_dict.bin")["best_state"]
+    edit(package, best_state={**state, "linears.0.weight": state["linears.0.weight"][1:].clone()})
+    with pytest.raises(UserError, match="and the model is a ModelConfig"):
+        save_released(model, package, tmp_path / "out")
     kept = {name: tensor.clone() for name, tensor in state.items() if "layers.1" not in name}
     edit(package, {"transformer_lm.num_layers": 1}, best_state=kept)
     with pytest.raises(UserError, match=r"holds a ModelConfig\(dim=32, layers=1.*, and the model is a ModelConfig"):
