@@ -9,6 +9,7 @@ from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
 from noencore.errors import UserError
+from noencore.unlearning.recipes import make_recipe
 
 RESERVED = ("target", "gold")  # model names that no recipe may take
 
@@ -29,6 +30,8 @@ def check_config(config, schema_path):
             raise UserError(f"config: run: no recipe '{name}'; defined are {', '.join(sorted(config['recipes']))}")
     for name in set(config["recipes"]) & set(RESERVED):
         raise UserError(f"config: recipes.{name}: the name is taken by a model of every run; choose another")
+    for name, entry in config["recipes"].items():
+        make_recipe(name, entry)
     model, clip = config["model"], config["catalogue"]["clip_seconds"]
     if model["dim"] % (2 * model["heads"]):
         raise UserError(f"config: model.dim: {model['dim']} is not a multiple of 2 * heads ({2 * model['heads']})")
@@ -60,6 +63,4 @@ def _what(error):
         return f"'{value}' is not one of {', '.join(map(str, error.validator_value))}"
     if error.validator == "type" and isinstance(value, str):
         return f"'{value}' is text, not a {error.validator_value} (write small numbers as 1.0e-5)"
-    if error.validator == "maxProperties":
-        return "a recipe with 'forget: none' takes no step and has no other key; remove the others"
     return f"{error.message}; see workflow/schemas/config.schema.yaml".replace("\n", " ")

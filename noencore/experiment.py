@@ -8,6 +8,7 @@ from pathlib import Path
 
 from noencore.errors import UserError
 from noencore.split import LEARNED
+from noencore.unlearning.recipes import make_recipe, takes_steps
 
 
 def trained_models(config):
@@ -20,7 +21,7 @@ def unlearned_models(config):
     return [
         f"{recipe}-{seed}"
         for recipe in sorted(config["run"])
-        for seed in sorted(config["unlearn_seeds"])[: 1 if config["recipes"][recipe]["forget"] == "none" else None]
+        for seed in sorted(config["unlearn_seeds"])[: None if takes_steps(config["recipes"][recipe]) else 1]
     ]
 
 
@@ -49,6 +50,12 @@ def training_spec(config, model):
 def unlearn_spec(config, model):
     recipe, seed = split_model_name(model)
     return {"recipe": {"name": recipe, **config["recipes"][recipe]}, "seed": seed}
+
+
+def reference_kinds(config, model):
+    """Kinds of the target's reference values that an unlearned model is made with."""
+    recipe, _ = split_model_name(model)
+    return make_recipe(recipe, config["recipes"][recipe]).reads()
 
 
 def split_spec(config):

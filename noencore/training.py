@@ -119,12 +119,15 @@ def run_steps(model, optimizer, loss, rate, steps, checkpoint_path, observe=None
         checkpoint.save(step + 1, {"tokens": seen, "seconds": spent + time.monotonic() - started, "kept": kept})
     if observe and (value := observe(steps)) is not None:
         kept.append(value)
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**20
-    else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     checkpoint.remove()
-    return Cost(spent + time.monotonic() - started, steps, seen, peak, device.type), kept
+    return Cost(spent + time.monotonic() - started, steps, seen, peak_memory_mb(device.type), device.type), kept
+
+
+def peak_memory_mb(device):
+    """The most memory that this process has held so far: the GPU's where the device is "cuda", else its own."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 @torch.inference_mode()
