@@ -9,6 +9,7 @@ from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
 from noencore.errors import UserError
+from noencore.experiment import expanded
 from noencore.unlearning.recipes import make_recipe
 
 RESERVED = ("target", "gold")  # model names that no recipe may take
@@ -21,10 +22,10 @@ Validator = extend(Draft202012Validator, type_checker=WHOLE)
 def check_config(config, schema_path):
     """Raise UserError, naming the key, where a config (a dict) breaks the schema or contradicts itself."""
     schema = yaml.safe_load(Path(schema_path).read_text())
-    error = best_match(Validator(schema).iter_errors(config))
-    if error:
-        raise UserError(f"config: {_where(error)}: {_what(error)}")
-    _check_finite(config)
+    _check_schema(config, schema)
+    if "tune" in config:
+        config = expanded(config)
+        _check_schema(config, schema)
     for name in config["run"]:
         if name not in config["recipes"]:
             raise UserError(f"config: run: no recipe '{name}'; defined are {', '.join(sorted(config['recipes']))}")
@@ -37,6 +38,13 @@ def check_config(config, schema_path):
         raise UserError(f"config: model.dim: {model['dim']} is not a multiple of 2 * heads ({2 * model['heads']})")
     if config["generate"]["prompt_seconds"] >= clip:
         raise UserError(f"config: generate.prompt_seconds: must be shorter than catalogue.clip_seconds ({clip})")
+
+
+def _check_schema(config, schema):
+    error = best_match(Validator(schema).iter_errors(config))
+    if error:
+        raise UserError(f"config: {_where(error)}: {_what(error)}")
+    _check_finite(config)
 
 
 def _check_finite(value, where=()):

@@ -13,7 +13,7 @@ import torch
 
 from noencore.checkpoints import Checkpoint
 from noencore.errors import UserError
-from noencore.training import Cost, learning_rate, peak_memory_mb, pick_device
+from noencore.training import Cost, dev_frames, learning_rate, peak_memory_mb, pick_device
 from noencore.unlearning.batches import Batches
 from noencore.unlearning.objectives import FORGET_LOSSES, REMAIN_LOSSES
 from noencore.unlearning.scopes import SCOPES
@@ -83,7 +83,7 @@ def unlearn(model, recipe, forget, remain, dev, seed, checkpoint_path, reference
     checkpoint.remove()
     seconds = spent + time.monotonic() - started
     cost = Cost(seconds, watch.step, seen, peak_memory_mb(device), device)
-    return Result(model.eval(), *watch.frames(), cost, watch.status, watch.picked)
+    return Result(model.eval(), *dev_frames(watch.points, dev), cost, watch.status, watch.picked)
 
 
 def take_step(model, recipe, batch, scope, optimizer, dual=1.0):

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass, field
 
-import pandas as pd
 import torch
 
 from noencore.training import mean_nll
@@ -96,13 +95,3 @@ class Watch:
             for step, of_set in notes["points"]
         ]
         self.picked, self.kept = notes["picked"], kept
-
-    def frames(self):
-        """(curve: step, set, nll, n; the same clip by clip: step, set, clip_id, nll)."""
-        curve, dev = [], []
-        for step, values in self.points:
-            for name, nll in values.items():
-                curve.append({"step": step, "set": name, "nll": float(nll.mean()), "n": len(nll)})
-                ids = self.dev[name].ids
-                dev += [{"step": step, "set": name, "clip_id": i, "nll": v} for i, v in zip(ids, nll.tolist())]
-        return pd.DataFrame(curve), pd.DataFrame(dev)
