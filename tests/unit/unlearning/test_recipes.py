@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from noencore.errors import UserError
 from noencore.unlearning.recipes import PARTS, Choice, make_recipe, takes_steps
+from noencore.unlearning.reference import KINDS
 
 GA = {"forget": "gradient_ascent", "lr": 1.0e-4, "steps": 10, "batch": 4}
 
@@ -139,3 +141,12 @@ def test_reading_recipes_imports_no_torch():
     """The workflow reads them at every start."""
     code = "import sys, noencore.config, noencore.experiment; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_documentation_has_every_name_and_reference_value():
+    text = (Path(__file__).parents[3] / "docs" / "methods.md").read_text()
+    for table in PARTS.values():
+        for name, part in table.items():
+            row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+            named = {kind for kind in KINDS if f"`{kind}`" in row}
+            assert named == {kind.format(caption=caption) for kind in part.reads for caption in ("other", "null")}, name
