@@ -50,7 +50,7 @@ def unlearn(model, recipe, forget, remain, dev, seed, checkpoint_path, reference
     batches = Batches(recipe, forget, remain, reference or {}, seed, model.config.card)
     _check_start(recipe, batches)
     scope = SCOPES[recipe.scope.name](
-        model, lambda: _forget_gradient(model, recipe, batches, device), seed, **recipe.scope.parameters
+        model, lambda: forget_gradient(model, recipe, batches, device), seed, **recipe.scope.parameters
     )
     optimizer = torch.optim.AdamW(scope.weights.values(), lr=recipe.lr, weight_decay=0.0, fused=True)
     watch = Watch(recipe, model, scope, dev, scope.copy() if recipe.forget.name == "task_vector" else None)
@@ -130,7 +130,7 @@ def next_dual(recipe, dual, losses):
     return max(0.0, dual + recipe.remain.parameters["rate"] * losses["remain"])
 
 
-def _forget_gradient(model, recipe, batches, device):
+def forget_gradient(model, recipe, batches, device):
     """Leave the gradient of the mean forget loss, over one pass over the forget clips, in the weights' .grad."""
     loss = FORGET_LOSSES[recipe.forget.name]
     for step in range(math.ceil(len(batches.forget) / recipe.batch)):

@@ -3,17 +3,16 @@
 import math
 from types import SimpleNamespace
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 
 from noencore.tokens import Clips
 from noencore.unlearning.batches import Batch, partners, remain_indices
 from noencore.unlearning.objectives import FORGET_LOSSES, REMAIN_LOSSES
 from noencore.unlearning.recipes import FORGET, Parameter, make_recipe
-
-hypothesis = pytest.importorskip("hypothesis")
-st = hypothesis.strategies
 
 CARD, K, T, B = 6, 2, 5, 2
 LOSSES = FORGET_LOSSES | REMAIN_LOSSES
@@ -28,7 +27,13 @@ class Fixed:
         self.logits = logits
 
     def __call__(self, sequence, text, text_mask):
-        return self.logits
+        return self.heads(self.trunk(sequence, text, text_mask)).transpose(1, 2)
+
+    def trunk(self, sequence, text, text_mask):
+        return self.logits.transpose(1, 2).flatten(2)
+
+    def heads(self, x):
+        return x.unflatten(-1, (K, CARD))
 
 
 seeds = st.integers(0, 2**31 - 1)

@@ -48,8 +48,14 @@ class Fixed:
         self.logits.requires_grad_()
 
     def __call__(self, sequence, text, text_mask):
+        return self.heads(self.trunk(sequence, text, text_mask)).transpose(1, 2)
+
+    def trunk(self, sequence, text, text_mask):
         assert sequence.shape == (1, 2, 3)
-        return self.logits
+        return self.logits.transpose(1, 2).flatten(2)
+
+    def heads(self, x):
+        return x.unflatten(-1, (2, 3))
 
 
 def toy_batch(weights=None):
