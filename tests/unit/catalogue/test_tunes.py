@@ -73,8 +73,8 @@ def test_clips_of_a_work_do_not_overlap_and_are_as_many_as_asked_or_as_fit(books
             assert (clips["start"].diff().dropna() >= clips["duration"].iloc[1:]).all()
 
 
-def test_the_same_seed_gives_the_same_rows_and_bytes(books, tmp_path):
-    one, two = (build_catalogue(SOURCE, tmp_path / name / "audio") for name in ("one", "two"))
+def test_the_same_seed_gives_the_same_rows_and_bytes_however_many_processes_read(books, tmp_path):
+    one, two = (build_catalogue(SOURCE, tmp_path / f"{workers}" / "audio", workers) for workers in (1, 2))
     pd.testing.assert_frame_equal(one, two)
 
 
