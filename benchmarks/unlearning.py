@@ -31,8 +31,7 @@ from noencore.unlearning.batches import Batches
 from noencore.unlearning.objectives import FORGET_LOSSES, REMAIN_LOSSES
 from noencore.unlearning.recipes import SCOPE, make_recipe
 from noencore.unlearning.reference import KINDS, load_reference, reference_values, save_reference
-from noencore.unlearning.run import forget_gradient, take_step
-from noencore.unlearning.scopes import SCOPES
+from noencore.unlearning.run import prepare, take_step
 
 SIZES = {  # model, frames, captions' states, clips a step
     "default": (ModelConfig(160, 3, 5, 256, 4, 384), 200, 24, 16),  # of config.yaml
@@ -82,10 +81,7 @@ def stepper(size, entry, directory):
         for kind in recipe.reads()
     }
     batches = Batches(recipe, forget, remain, reference, 0, config.card)
-    scope = SCOPES[recipe.scope.name](
-        model, lambda: forget_gradient(model, recipe, batches, device), 0, **recipe.scope.parameters
-    )
-    optimizer = torch.optim.AdamW(scope.weights.values(), lr=recipe.lr, weight_decay=0.0, fused=True)
+    scope, optimizer = prepare(model, recipe, batches)
 
     def take(step):
         assert take_step(model, recipe, batches.at(step).to(device), scope, optimizer) is not None

@@ -49,10 +49,7 @@ def unlearn(model, recipe, forget, remain, dev, seed, checkpoint_path, reference
     model = model.to(device)
     batches = Batches(recipe, forget, remain, reference or {}, seed, model.config.card)
     _check_start(recipe, batches)
-    scope = SCOPES[recipe.scope.name](
-        model, lambda: forget_gradient(model, recipe, batches, device), seed, **recipe.scope.parameters
-    )
-    optimizer = torch.optim.AdamW(scope.weights.values(), lr=recipe.lr, weight_decay=0.0, fused=True)
+    scope, optimizer = prepare(model, recipe, batches)
     watch = Watch(recipe, model, scope, dev, scope.copy() if recipe.forget.name == "task_vector" else None)
     dual = recipe.remain.parameters.get("start", 1.0)  # weighs the remain loss; moves under `constraint` alone
     checkpoint = Checkpoint(checkpoint_path, model, optimizer)
@@ -84,6 +81,14 @@ def unlearn(model, recipe, forget, remain, dev, seed, checkpoint_path, reference
     seconds = spent + time.monotonic() - started
     cost = Cost(seconds, watch.step, seen, peak_memory_mb(device), device)
     return Result(model.eval(), *dev_frames(watch.points, dev), cost, watch.status, watch.picked)
+
+
+def prepare(model, recipe, batches):
+    """(Scope, optimizer) of a recipe on the model that it starts from."""
+    scope = SCOPES[recipe.scope.name](
+        model, lambda: _forget_gradient(model, recipe, batches), batches.seed, **recipe.scope.parameters
+    )
+    return scope, torch.optim.AdamW(scope.weights.values(), lr=recipe.lr, weight_decay=0.0, fused=True)
 
 
 def take_step(model, recipe, batch, scope, optimizer, dual=1.0):
@@ -130,9 +135,9 @@ def next_dual(recipe, dual, losses):
     return max(0.0, dual + recipe.remain.parameters["rate"] * losses["remain"])
 
 
-def forget_gradient(model, recipe, batches, device):
+def _forget_gradient(model, recipe, batches):
     """Leave the gradient of the mean forget loss, over one pass over the forget clips, in the weights' .grad."""
-    loss = FORGET_LOSSES[recipe.forget.name]
+    loss, device = FORGET_LOSSES[recipe.forget.name], next(model.parameters()).device
     for step in range(math.ceil(len(batches.forget) / recipe.batch)):
         for part in batches.at(step).split(recipe.accumulate):
             clips = loss(model, part.to(device), **recipe.forget.parameters)
