@@ -21,6 +21,7 @@ include: "workflow/rules/codec.smk"
 include: "workflow/rules/split.smk"
 include: "workflow/rules/tokens.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/reference.smk"
 include: "workflow/rules/unlearn.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/generate.smk"
@@ -28,6 +29,7 @@ include: "workflow/rules/embed.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/tune.smk"
 
 
 localrules:

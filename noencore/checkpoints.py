@@ -20,9 +20,10 @@ class Checkpoint:
     def __init__(self, path, model, optimizer):
         self.path, self.model, self.optimizer = Path(path), model, optimizer
         self.saved = time.monotonic()
+        self.extra = {}
 
     def resume(self):
-        """Load the file where there is one; returns (steps done, notes kept with it)."""
+        """Load the file where there is one, `extra` with it; returns (steps done, notes kept with it)."""
         if not self.path.exists():
             return 0, {}
         tensors, metadata = read_tensors(self.path)
@@ -32,16 +33,21 @@ class Checkpoint:
                 self.optimizer.state[parameter] = {
                     key: tensors[f"{key}/{name}"].to(parameter.device) for key in MOMENTS
                 }
+        self.extra = {k.removeprefix("extra/"): v for k, v in tensors.items() if k.startswith("extra/")}
         return int(metadata["steps_done"]), json.loads(metadata["notes"])
 
-    def save(self, steps_done, notes=None, force=False):
-        """Write the file if SECONDS_BETWEEN have passed since the last time, or if forced. `notes` is kept as json."""
+    def save(self, steps_done, notes=None, force=False, extra=None):
+        """Write the file if SECONDS_BETWEEN have passed since the last time, or if forced.
+
+        notes: kept as json; extra: dict of further tensors.
+        """
         if not force and time.monotonic() - self.saved < SECONDS_BETWEEN:
             return
         tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"{key}/{name}"] = value
+        tensors |= {f"extra/{name}": tensor for name, tensor in (extra or {}).items()}
         write_tensors(tensors, self.path, {"steps_done": str(steps_done), "notes": json.dumps(notes or {})})
         self.saved = time.monotonic()
 

@@ -38,18 +38,28 @@ FINDINGS = {
 FINDING_COLUMNS = ["finding", "statement", "statistic", "recipe", "set", *NUMBERS, "verdict", "note"]
 
 
-def metrics_table(frames):
+def diverged_models(costs):
+    """dict model -> step at which it diverged, from dicts of cost.json."""
+    return {cost["model"]: cost["steps"] for cost in costs if cost["status"] == "diverged"}
+
+
+def metrics_table(frames, diverged=None):
     """All metrics of all models in one tidy frame, the columns of tables/metrics.csv.
 
     frames: dict model -> frame of metrics.parquet (all families under one another). gold_mean is the mean
     over the gold models of the same set and metric, gap_to_gold = value - gold_mean; both are empty where no
-    gold model has a value. unlearn_seed is empty for target and gold.
+    gold model has a value. unlearn_seed is empty for target and gold. diverged: dict model -> step; the
+    weights of these models are not what their recipe leads to, so their numbers are empty and the status says so.
     """
     parts = []
     for model, frame in frames.items():
         recipe, seed = split_model_name(model)
         unlearn_seed = pd.NA if recipe in TRAINED else seed
-        parts.append(frame.assign(model=model, recipe=recipe, unlearn_seed=unlearn_seed))
+        part = frame.assign(model=model, recipe=recipe, unlearn_seed=unlearn_seed)
+        if model in (diverged or {}):
+            empty = {"value": np.nan, "ci_low": np.nan, "ci_high": np.nan, "ci_method": ""}
+            part = part.assign(**empty, status=f"diverged at step {diverged[model]}")
+        parts.append(part)
     table = pd.concat(parts, ignore_index=True)
     twice = table[table.duplicated(["model", "set", "metric"])]
     if len(twice):
@@ -83,7 +93,7 @@ def summary_table(metrics):
     return pd.DataFrame(rows, columns=["recipe", "n_seeds", *names])
 
 
-def findings_table(scores, split, part="test", seed=0):
+def findings_table(scores, split, part="test", seed=0, diverged=()):
     """The findings of *No Encore* (arXiv 2509.06277), each tested for each of its recipes that was run.
 
     scores: dict model -> frame of scores.parquet. Losses are averaged over the seeds of a recipe, clip by
@@ -93,11 +103,14 @@ def findings_table(scores, split, part="test", seed=0):
       random labelling - gradient ascent.
     Verdict: "supported" where the whole interval is on the claim's side (1: between 0 and 1; 2 and 3: above
     0), "not supported" where it is wholly on the other, else "undecided"; "not tested" where a model or the
-    clips are missing.
+    clips are missing, or a seed of the recipe is among the `diverged` models.
     """
+    left_out = {split_model_name(model)[0] for model in diverged}
     losses = recipe_losses(scores, split, part)
+    run = [name for name in PAPER_RECIPES if name in losses]
+    losses = {recipe: frame for recipe, frame in losses.items() if recipe not in left_out}
     rows = []
-    for recipe in [name for name in PAPER_RECIPES if name in losses]:
+    for recipe in run:
         rows.append(partial_unlearning(losses, recipe, seed))
         rows.append(remain_damage(losses, recipe, seed))
         if recipe != "ga":
@@ -196,7 +209,7 @@ def _finding(finding, statistic, recipe, set_name, values, of_means, judge, seed
         "verdict": "not tested",
     }
     if values is None:
-        return row | {"note": "a model that the statistic needs is missing"}
+        return row | {"note": "a model that the statistic needs is missing or has diverged"}
     if len(values) < MINIMUM:
         return row | {"note": f"too few clips: {len(values)} < {MINIMUM}"}
     if not np.isfinite(values).all():

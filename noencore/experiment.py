@@ -4,10 +4,12 @@ The workflow's rules take their wildcards and their `spec` params from here, so 
 read it and no others.
 """
 
+from itertools import product
 from pathlib import Path
 
 from noencore.errors import UserError
 from noencore.split import LEARNED
+from noencore.unlearning.recipes import make_recipe, takes_steps
 
 
 def trained_models(config):
@@ -20,7 +22,7 @@ def unlearned_models(config):
     return [
         f"{recipe}-{seed}"
         for recipe in sorted(config["run"])
-        for seed in sorted(config["unlearn_seeds"])[: 1 if config["recipes"][recipe]["forget"] == "none" else None]
+        for seed in sorted(config["unlearn_seeds"])[: None if takes_steps(config["recipes"][recipe]) else 1]
     ]
 
 
@@ -49,6 +51,50 @@ def training_spec(config, model):
 def unlearn_spec(config, model):
     recipe, seed = split_model_name(model)
     return {"recipe": {"name": recipe, **config["recipes"][recipe]}, "seed": seed}
+
+
+def reference_kinds(config, model):
+    """Kinds of the target's reference values that an unlearned model is made with."""
+    recipe, _ = split_model_name(model)
+    return make_recipe(recipe, config["recipes"][recipe]).reads()
+
+
+def all_reference_kinds(config):
+    """Those that any model of the experiment is made with."""
+    return sorted({kind for model in unlearned_models(config) for kind in reference_kinds(config, model)})
+
+
+def tune_grid(config):
+    """Points of the grids under `tune`: dict <recipe>_<i> -> {"recipe", "parameters" (dict key -> value)}.
+
+    A grid is a dict key -> list of values; `forget.beta` is the parameter beta of the forget loss. Raises UserError
+    where the recipe is not defined.
+    """
+    points = {}
+    for recipe, grid in sorted(config.get("tune", {}).items()):
+        if recipe not in config["recipes"]:
+            raise UserError(f"config: tune: no recipe '{recipe}'; defined are {', '.join(sorted(config['recipes']))}")
+        for number, values in enumerate(product(*(grid[key] for key in sorted(grid))), start=1):
+            points[f"{recipe}_{number}"] = {"recipe": recipe, "parameters": dict(zip(sorted(grid), values))}
+    return points
+
+
+def expanded(config):
+    """The config with the points of its `tune` grids as the recipes that are run; without `tune` as it is."""
+    points = tune_grid(config)
+    if not points:
+        return config
+    recipes = dict(config["recipes"])
+    for name, point in points.items():
+        entry = dict(config["recipes"][point["recipe"]])
+        for key, value in point["parameters"].items():
+            part, _, parameter = key.partition(".")
+            if parameter:
+                base = entry.get(part)
+                value = {**(base if isinstance(base, dict) else {"name": base}), parameter: value}
+            entry[part] = value
+        recipes[name] = entry
+    return {**config, "recipes": recipes, "run": list(points)}
 
 
 def split_spec(config):

@@ -12,7 +12,7 @@ import torch
 from noencore.files import atomic
 from noencore.musicgen.decode import generate
 from noencore.split import clip_ids
-from noencore.tokens import load_clips
+from noencore.tokens import describe_tokens, load_clips
 from noencore.training import pick_device
 
 SILENCE_DB = -60.0
@@ -114,13 +114,6 @@ def continue_clips(model, clips, decoding, progress=iter):
         codes = generate(model, batch.text, batch.text_mask, batch.codes.shape[2], prompt=prompt, cfg=1.0)
         made += codes.cpu().unbind()
     return made
-
-
-def describe_tokens(codes):
-    """What tokens [K, T] alone tell of a clip: entropy of codebook 0 (nats) and share of frames like the one before."""
-    shares = np.unique(codes[0].numpy(), return_counts=True)[1] / codes.shape[1]
-    repeated = (codes[:, 1:] == codes[:, :-1]).all(dim=0).double().mean()
-    return {"token_entropy": float(-(shares * np.log(shares)).sum()), "repeated": float(repeated)}
 
 
 def describe_audio(wave):

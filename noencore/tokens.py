@@ -120,3 +120,10 @@ def load_clips(shards, ids):
     lengths = torch.tensor([len(states) for states in texts])
     mask = torch.arange(text.shape[1])[None] < lengths[:, None]
     return Clips(list(ids), torch.stack([found[f"codes/{clip}"] for clip in ids]).long(), text, mask)
+
+
+def describe_tokens(codes):
+    """What tokens [K, T] alone tell of a clip: entropy of codebook 0 (nats) and share of frames like the one before."""
+    shares = np.unique(codes[0].numpy(), return_counts=True)[1] / codes.shape[1]
+    repeated = (codes[:, 1:] == codes[:, :-1]).all(dim=0).double().mean()
+    return {"token_entropy": float(-(shares * np.log(shares)).sum()), "repeated": float(repeated)}

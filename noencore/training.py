@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 
 from noencore.checkpoints import Checkpoint
@@ -119,12 +120,15 @@ def run_steps(model, optimizer, loss, rate, steps, checkpoint_path, observe=None
         checkpoint.save(step + 1, {"tokens": seen, "seconds": spent + time.monotonic() - started, "kept": kept})
     if observe and (value := observe(steps)) is not None:
         kept.append(value)
-    if device.type == "cuda":
-        peak = torch.cuda.max_memory_allocated() / 2**20
-    else:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
     checkpoint.remove()
-    return Cost(spent + time.monotonic() - started, steps, seen, peak, device.type), kept
+    return Cost(spent + time.monotonic() - started, steps, seen, peak_memory_mb(device.type), device.type), kept
+
+
+def peak_memory_mb(device):
+    """The most memory that this process has held so far: the GPU's where the device is "cuda", else its own."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
 @torch.inference_mode()
@@ -143,9 +147,15 @@ def load_dev(shards, split):
     return {name: load_clips(shards, clip_ids(split, [name], ["dev"])) for name in SETS}
 
 
-def dev_curve(model, step, dev):
-    """One point of a curve, a list of rows: step, set, mean NLL and n of each set's dev clips (dict set -> Clips)."""
-    return [
-        {"step": step, "set": name, "nll": float(mean_nll(model, clips).mean()), "n": len(clips)}
-        for name, clips in dev.items()
-    ]
+def dev_frames(points, dev):
+    """Frames of step, set, nll, n (the curve) and of step, set, clip_id, nll, from looks at dev (dict set -> Clips).
+
+    points: list of (step, dict set -> per-clip NLL [N]).
+    """
+    curve, clips = [], []
+    for step, values in points:
+        for name, nll in values.items():
+            curve.append({"step": step, "set": name, "nll": float(nll.mean()), "n": len(nll)})
+            rows = zip(dev[name].ids, nll.tolist(), strict=True)
+            clips += [{"step": step, "set": name, "clip_id": clip, "nll": value} for clip, value in rows]
+    return pd.DataFrame(curve), pd.DataFrame(clips)

@@ -24,8 +24,8 @@ def token_nll(model, codes, text, text_mask, targets=None):
 
     codes: [B, K, T] int64, what the model reads; targets: [B, K, T], what it is scored on (default: codes).
     text [B, L, text_dim] and text_mask [B, L]: see `MusicGenLM.forward`.
-    Returns nll [B, K, T] fp32 and valid [K, T] bool: valid iff t + q < T, and nll is exactly 0
-    elsewhere. Raises ValueError where T < K: the last codebook would have no valid frame.
+    Returns nll [B, K, T], fp32 (fp64 from a model in fp64), and valid [K, T] bool: valid iff t + q < T, and
+    nll is exactly 0 elsewhere. Raises ValueError where T < K: the last codebook would have no valid frame.
     """
     T, (K, special) = codes.shape[-1], (model.config.n_q, model.config.card)
     if T < K:
@@ -35,9 +35,9 @@ def token_nll(model, codes, text, text_mask, targets=None):
     # The model is causal and no target follows the last step, so that step is not computed.
     logits = model(sequence[:, :, :-1], text, text_mask)
     # The logits lie in memory as [B, T, K, card]: in this order the reshape is a view. Under autocast they
-    # are bf16, in which a likelihood has two digits: hence float().
+    # are bf16, in which a likelihood has two digits: hence fp32.
     nll = F.cross_entropy(
-        logits.transpose(1, 2).reshape(-1, special).float(),
+        at_least_fp32(logits.transpose(1, 2).reshape(-1, special)),
         wanted.transpose(1, 2).reshape(-1),
         ignore_index=special,
         reduction="none",
@@ -52,6 +52,21 @@ def clip_nll(nll, valid):
     return torch.where(valid, nll, 0).sum(-1) / valid.sum(-1)
 
 
-def set_nll(nll, valid):
-    """Mean of the codebook means of each clip: nll [B, K, T], valid [K, T] -> [B]. Its mean: a set's NLL."""
-    return clip_nll(nll, valid).mean(-1)
+def set_nll(nll, valid, codebook_weights=None):
+    """Mean of the codebook means of each clip: nll [B, K, T], valid [K, T] -> [B]. Its mean: a set's NLL.
+
+    codebook_weights [K]: weights of that mean, of any sum; equal by default.
+    """
+    return codebook_mean(clip_nll(nll, valid), codebook_weights)
+
+
+def codebook_mean(values, codebook_weights=None):
+    """Mean over codebooks: values [B, K] -> [B], weighted by codebook_weights [K] where there are any."""
+    if codebook_weights is None:
+        return values.mean(-1)
+    return (values * codebook_weights).sum(-1) / codebook_weights.sum()
+
+
+def at_least_fp32(logits):
+    """Half precision to fp32; fp32 and fp64 as they are."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -1,1 +1,1 @@
-"""Unlearning: what a recipe is made of (objectives) and how it is run (recipes)."""
+"""Unlearning: what a recipe may say (recipes), its losses (objectives), batches, scopes, and its run (run, watch)."""

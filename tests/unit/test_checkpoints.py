@@ -51,6 +51,18 @@ def test_a_resumed_optimizer_makes_the_next_steps_of_the_first(path):
         assert same_weights(model, resumed)
 
 
+def test_further_tensors_come_back_with_it(path):
+    model, optimizer = make(0)
+    kept = {"used.weight": torch.arange(6.0)}
+    Checkpoint(path, model, optimizer).save(1, extra=kept, force=True)
+    again = Checkpoint(path, *make(1))
+    assert again.extra == {}
+    again.resume()
+    assert again.extra.keys() == kept.keys()
+    assert torch.equal(again.extra["used.weight"], kept["used.weight"])
+    assert same_weights(again.model, model)
+
+
 def test_files_are_written_now_and_then(path, monkeypatch):
     now = 100.0
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)

@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noencore.comparison import cost_table, findings_table, metrics_table, split_model_name, summary_table
+from noencore.comparison import (
+    cost_table,
+    diverged_models,
+    findings_table,
+    metrics_table,
+    split_model_name,
+    summary_table,
+)
 from noencore.errors import UserError
 
 SPLIT = pd.DataFrame(
@@ -156,6 +163,27 @@ def test_metrics_table():
     )
     assert list(metrics_table(MODELS).columns) == columns.split()
     assert metrics_table({"target-0": MODELS["target-0"]})["gap_to_gold"].isna().all()
+
+
+def test_a_diverged_model_has_a_status_and_no_numbers():
+    costs = [{"model": model, "status": "ok", "steps": 9} for model in ("ga-1", "none-0")]
+    diverged = diverged_models([*costs, {"model": "ga-0", "status": "diverged", "steps": 7}])
+    assert diverged == {"ga-0": 7}
+    table = metrics_table(MODELS, diverged)
+    of_model = table[table["model"] == "ga-0"]
+    assert (of_model["status"] == "diverged at step 7").all()
+    assert of_model[["value", "ci_low", "ci_high", "gap_to_gold"]].isna().all(axis=None)
+    pd.testing.assert_frame_equal(table[table["model"] != "ga-0"], metrics_table(MODELS).query("model != 'ga-0'"))
+    assert np.isnan(summary_table(table).set_index("recipe").loc["ga", "nll_forget"])
+
+
+def test_a_recipe_with_a_diverged_seed_is_not_tested():
+    models = TRAINED | {"ga-0": scores(forget=2.6, seed=4), "ga-1": scores(forget=2.8, seed=5)}
+    row = finding(findings_table(models, SPLIT, diverged={"ga-1": 3}), 1, "ga")
+    assert (row["verdict"], row["note"]) == (
+        "not tested",
+        "a model that the statistic needs is missing or has diverged",
+    )
 
 
 def test_a_metric_measured_twice_is_refused():

@@ -16,7 +16,7 @@ from noencore.tokens import codec_shape_metadata
 from noencore.training import (
     TrainingRecipe,
     batch_indices,
-    dev_curve,
+    dev_frames,
     learning_rate,
     load_dev,
     mean_nll,
@@ -138,9 +138,12 @@ def test_mean_nll_of_a_clip_does_not_depend_on_its_batch(make_model, make_clips)
 
 def test_the_curve_has_a_row_a_set(make_model, make_clips):
     model, dev = make_model(), {"forget": make_clips(5), "remain": make_clips(3, seed=1)}
-    rows = dev_curve(model, 7, dev)
-    assert [(row["step"], row["set"], row["n"]) for row in rows] == [(7, "forget", 5), (7, "remain", 3)]
-    assert [row["nll"] for row in rows] == [float(mean_nll(model, clips).mean()) for clips in dev.values()]
+    values = {name: mean_nll(model, clips) for name, clips in dev.items()}
+    curve, clips = dev_frames([(7, values)], dev)
+    assert curve.drop(columns="nll").to_numpy().tolist() == [[7, "forget", 5], [7, "remain", 3]]
+    assert curve["nll"].tolist() == [float(nll.mean()) for nll in values.values()]
+    assert clips["clip_id"].tolist() == dev["forget"].ids + dev["remain"].ids
+    assert clips["nll"].tolist() == torch.cat(list(values.values())).tolist()
 
 
 def test_dev_clips_are_those_of_each_set(tmp_path):

@@ -45,6 +45,7 @@ def spec(*keys):
 
 try:
     check_config(config, ROOT / "workflow/schemas/config.schema.yaml")
+    config.update(experiment.expanded(config))
     CODEC = experiment.codec_path(config)
     if workflow.is_main_process:
         check_results(f"results/{config['experiment']}")
@@ -75,6 +76,7 @@ wildcard_constraints:
     unlearned="|".join(f"{recipe}-[0-9]+" for recipe in sorted(config["recipes"])),
     model=r"[a-z][a-z0-9_]*-\d+",
     shard=r"\d+",
+    kind=r"[a-z]+(_[a-z]+)?",
     metric=r"[a-z]+",
 
 
@@ -115,6 +117,16 @@ def unlearn_spec(wildcards):
     return canonical(experiment.unlearn_spec(config, wildcards.unlearned))
 
 
+def reference_spec(wildcards):
+    return canonical({"kind": wildcards.kind})
+
+
+def unlearn_reference(wildcards):
+    return every(
+        rules.reference, kind=experiment.reference_kinds(config, wildcards.unlearned)
+    )
+
+
 def measure_inputs(wildcards):
     inputs = {
         name: expand(pattern, model=experiment.models(config))
@@ -138,6 +150,7 @@ def intermediate_results(wildcards):
         *every(rules.catalogue),
         *every(rules.tokens, shard=range(config["tokens"]["shards"])),
         *every(rules.train, trained=experiment.trained_models(config)),
+        *every(rules.reference, kind=experiment.all_reference_kinds(config)),
         *every(rules.unlearn, unlearned=experiment.unlearned_models(config)),
         *(
             path

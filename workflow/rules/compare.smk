@@ -4,6 +4,10 @@ rule compare:
             "<run>/metrics/{metric}.parquet", metric=sorted(config["metrics"])
         ),
         scores=expand("<run>/scores/{model}.parquet", model=experiment.models(config)),
+        costs=expand(
+            "<run>/models/{unlearned}/cost.json",
+            unlearned=experiment.unlearned_models(config),
+        ),
         split=rules.split.output.split,
     output:
         metrics="<run>/comparison/metrics.parquet",

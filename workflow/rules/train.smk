@@ -6,6 +6,7 @@ rule train:
         weights="<run>/models/{trained}/model.safetensors",
         config="<run>/models/{trained}/config.json",
         curve="<run>/models/{trained}/curve.parquet",
+        dev="<run>/models/{trained}/dev.parquet",
         cost="<run>/models/{trained}/cost.json",
     log:
         "<run>/logs/train/{trained}.log",

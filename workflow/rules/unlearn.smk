@@ -4,10 +4,12 @@ rule unlearn:
         config=f"<run>/models/{experiment.target_model(config)}/config.json",
         split=rules.split.output.split,
         shards=shards(),
+        reference=unlearn_reference,
     output:
         weights="<run>/models/{unlearned}/model.safetensors",
         config="<run>/models/{unlearned}/config.json",
         curve="<run>/models/{unlearned}/curve.parquet",
+        dev="<run>/models/{unlearned}/dev.parquet",
         cost="<run>/models/{unlearned}/cost.json",
     log:
         "<run>/logs/unlearn/{unlearned}.log",

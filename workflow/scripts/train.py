@@ -2,8 +2,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
 from noencore import logs
 from noencore.files import read_parquet, write_json, write_parquet
 from noencore.job import scratch_path
@@ -11,7 +9,7 @@ from noencore.musicgen.model import ModelConfig
 from noencore.musicgen.package import save_model
 from noencore.split import clip_ids
 from noencore.tokens import load_clips, read_codec_shape
-from noencore.training import TrainingRecipe, dev_curve, load_dev, train_model
+from noencore.training import TrainingRecipe, dev_frames, load_dev, mean_nll, train_model
 
 logs.start(snakemake.log[0])
 spec = json.loads(snakemake.params.spec)
@@ -30,6 +28,9 @@ model, cost = train_model(
     lambda steps: logs.progress(steps, snakemake.wildcards.trained),
 )
 save_model(model, directory, {"trained_on": spec["sets"], "train_seed": spec["seed"], "clips": len(clips)})
-curve = dev_curve(model, cost.steps, load_dev(snakemake.input.shards, split))
-write_parquet(pd.DataFrame(curve), snakemake.output.curve)
+dev = load_dev(snakemake.input.shards, split)
+last = {name: mean_nll(model, of_set) for name, of_set in dev.items()}
+curve, dev_clips = dev_frames([(cost.steps, last)], dev)
+write_parquet(curve, snakemake.output.curve)
+write_parquet(dev_clips, snakemake.output.dev)
 write_json({"model": snakemake.wildcards.trained, **asdict(cost)}, snakemake.output.cost)

@@ -1,115 +1,152 @@
-"""Recipes: a control that changes nothing, methods that do what they say, and the same weights whatever interrupts."""
+"""What a recipe may say, and what is refused in one line before anything runs."""
 
-import pandas as pd
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-import torch
 
-from noencore import checkpoints
 from noencore.errors import UserError
-from noencore.unlearning.objectives import FORGET_LOSSES
-from noencore.unlearning.recipes import Recipe, unlearn
+from noencore.unlearning.recipes import PARTS, Choice, make_recipe, takes_steps
+from noencore.unlearning.reference import KINDS
 
-GA = Recipe("ga", "gradient_ascent", steps=10, batch=4, lr=1e-3)
-
-
-@pytest.fixture(autouse=True)
-def save_every_step(monkeypatch):
-    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 0)
+GA = {"forget": "gradient_ascent", "lr": 1.0e-4, "steps": 10, "batch": 4}
 
 
-@pytest.fixture
-def run(make_model, make_clips, tmp_path):
-    """A function (recipe, seed, progress) -> (model, curve, cost), from the weights of `make_model`."""
-    forget, remain = make_clips(6), make_clips(5, seed=1)
-    dev = {"forget": forget, "remain": make_clips(3, seed=2)}
-
-    def call(recipe, seed=0, progress=iter):
-        return unlearn(make_model(), recipe, forget, remain, dev, seed, tmp_path / "run.safetensors", progress)
-
-    return call
+def test_an_entry_of_old_is_the_paper_s_gradient_ascent():
+    recipe = make_recipe("ga", GA)
+    assert (recipe.forget, recipe.remain, recipe.scope) == (Choice("gradient_ascent", {"cap": False}), *PLAIN)
+    assert (recipe.gamma, recipe.accumulate, recipe.warmup, recipe.clip, recipe.p_uncond) == (1.0, 1, 0.05, 1.0, 0.0)
+    assert (recipe.stop, recipe.pick, recipe.points) == (None, "last", 5)
 
 
-def same_weights(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+PLAIN = (Choice("none"), Choice("all"))
 
 
-def test_none_leaves_every_weight_as_it_was(run, make_model):
-    model, curve, cost = run(Recipe("none", "none"))
-    assert same_weights(model, make_model())
-    assert curve[["step", "set", "n"]].to_numpy().tolist() == [[0, "forget", 6], [0, "remain", 3]]
-    assert (cost.steps, cost.tokens) == (0, 0)
+@pytest.mark.parametrize(("part", "name"), [(part, name) for part, table in PARTS.items() for name in table])
+def test_a_bare_name_is_the_name_with_its_defaults(part, name):
+    entry = {"forget": "gradient_ascent", "lr": 1.0, "steps": 1}
+    if (part, name) == ("forget", "none"):
+        entry |= {"remain": "cross_entropy"}
+    bare, spelled = make_recipe("x", entry | {part: name}), make_recipe("x", entry | {part: {"name": name}})
+    assert bare == spelled
+    defaults = {key: parameter.default for key, parameter in PARTS[part][name].parameters.items()}
+    assert getattr(bare, part) == Choice(name, defaults)
+    assert make_recipe("x", entry | {part: {"name": name, **defaults}}) == bare
 
 
-@pytest.mark.parametrize(("steps", "points"), [(10, [0, 2, 4, 6, 8, 10]), (3, [0, 1, 2, 3]), (1, [0, 1])])
-def test_the_curve_has_six_points_of_every_dev_set_where_there_are_steps(run, steps, points):
-    _, curve, cost = run(Recipe("ga", "gradient_ascent", steps=steps, batch=4, lr=1e-3))
-    assert list(curve) == ["step", "set", "nll", "n"]
-    for name in ("forget", "remain"):
-        assert curve["step"][curve["set"] == name].tolist() == points
-    assert cost.steps == steps
+def test_every_name_and_parameter_says_what_it_is():
+    for table in PARTS.values():
+        for part in table.values():
+            assert part.says
+            assert all(parameter.says for parameter in part.parameters.values())
 
 
-def test_every_curve_starts_at_the_target(run):
-    starts = [run(recipe)[1].head(2) for recipe in (Recipe("none", "none"), GA)]
-    pd.testing.assert_frame_equal(*starts)
+def test_an_epoch_is_one_pass_over_the_forget_clips():
+    recipe = make_recipe("x", {"forget": "npo", "lr": 1.0, "epochs": 3, "batch": 4})
+    assert [recipe.total_steps(clips) for clips in (4, 5, 8, 9)] == [3, 6, 6, 9]
+    assert make_recipe("ga", GA).total_steps(1000) == 10
 
 
-def test_gradient_ascent_raises_the_loss_of_forget_clips_at_every_point(run):
-    _, curve, _ = run(GA)
-    assert curve["nll"][curve["set"] == "forget"].is_monotonic_increasing
-    assert curve["nll"].iloc[-2] > curve["nll"].iloc[0] + 0.1
+@pytest.mark.parametrize(
+    ("entry", "steps"),
+    [
+        ({"forget": "none"}, False),
+        ({"forget": {"name": "none"}}, False),
+        ({"forget": "none", "remain": "none"}, False),
+        ({"forget": "none", "remain": "cross_entropy"}, True),
+        ({"forget": "npo"}, True),
+    ],
+)
+def test_a_recipe_without_a_loss_takes_no_step(entry, steps):
+    assert takes_steps(entry) == steps
 
 
-@pytest.mark.parametrize("name", FORGET_LOSSES)
-def test_a_recipe_lowers_its_own_loss(run, make_model, make_clips, name):
-    """Measured under captions and targets that the run did not draw."""
-    model, _, _ = run(Recipe("x", name, steps=20, batch=6, lr=3e-3))
-    forget, remain = make_clips(6), make_clips(5, seed=1)
-    loss = FORGET_LOSSES[name]
-    with torch.no_grad():
-        before, after = (
-            sum(loss(m, forget, remain.take([seed % 5] * 6), seed) for seed in range(20)) for m in (make_model(), model)
-        )
-    assert after < before
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        ({}, []),
+        ({"forget": "npo"}, ["forget_nll"]),
+        ({"forget": "npo", "p_uncond": 0.5}, ["forget_nll"]),
+        ({"forget": "dpo"}, ["alternatives", "forget_nll"]),
+        ({"forget": "undial"}, ["forget_caption"]),
+        ({"forget": "undial", "p_uncond": 0.5}, ["forget_caption", "forget_null"]),
+        ({"forget": "anchor_caption"}, ["forget_other"]),
+        ({"forget": {"name": "anchor_caption", "caption": "null"}}, ["forget_null"]),
+        ({"remain": "kl"}, ["remain_caption"]),
+        ({"remain": "kl", "p_uncond": 0.5}, ["remain_caption", "remain_null"]),
+        ({"forget": "npo", "remain": "constraint"}, ["forget_nll", "remain_nll"]),
+        ({"remain": "cross_entropy", "scope": "lora"}, []),
+    ],
+)
+def test_a_recipe_reads_the_reference_values_that_it_needs_and_no_others(change, kinds):
+    assert make_recipe("x", GA | change).reads() == kinds
 
 
-@pytest.mark.parametrize("name", FORGET_LOSSES)
-@pytest.mark.parametrize("stop", [0, 3, 9])
-def test_an_interrupted_run_is_an_uninterrupted_run(run, stop_after, tmp_path, name, stop):
-    recipe = Recipe("x", name, steps=10, batch=4, lr=1e-3)
-    whole, curve, cost = run(recipe)
-    with pytest.raises(KeyboardInterrupt):
-        run(recipe, progress=stop_after(stop))
-    steps = []
-    resumed, resumed_curve, resumed_cost = run(recipe, progress=lambda left: steps.extend(left) or steps)
-    assert steps == list(range(stop, 10))
-    assert same_weights(whole, resumed)
-    pd.testing.assert_frame_equal(curve, resumed_curve, check_exact=True)
-    assert resumed_cost.tokens == cost.tokens
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"forget": "gradient_descent"}, "forget: 'gradient_descent' is not one of none, gradient_ascent"),
+        ({"remain": "crossentropy"}, "remain: 'crossentropy' is not one of none, cross_entropy, kl, constraint"),
+        ({"scope": "lorra"}, "scope: 'lorra' is not one of all, cross_attention, lora, salun"),
+        ({"forget": {"beta": 1.0}}, "forget: 'name' is missing; give one of none,"),
+        ({"forget": {"name": "npo", "beat": 1.0}}, "forget: unknown parameter 'beat' of npo; known are beta"),
+        ({"forget": {"name": "bad_teacher", "t": 1}}, "forget: unknown parameter 't' of bad_teacher; it has none"),
+        ({"forget": {"name": "npo", "beta": 0}}, "forget.beta: 0 is out of bounds; it must be above 0"),
+        ({"forget": {"name": "npo", "beta": "1e-5"}}, "forget.beta: '1e-5' is not a number (write small"),
+        ({"forget": {"name": "npo", "beta": True}}, "forget.beta: 'True' is not a number"),
+        ({"forget": {"name": "gradient_ascent", "cap": 1}}, "forget.cap: '1' is not true or false"),
+        ({"forget": {"name": "ce_u", "skip": 0.5}}, "forget.skip: '0.5' is not a whole number"),
+        ({"forget": {"name": "anchor_caption", "caption": "x"}}, "forget.caption: 'x' is not one of other, null"),
+        ({"scope": {"name": "lora", "rank": 0}}, "scope.rank: 0 is out of bounds; it must be at least 1"),
+        ({"scope": {"name": "salun", "share": 1.5}}, "scope.share: 1.5 is out of bounds; it must be at most 1"),
+        ({"epochs": 3}, "epochs: steps are given as well"),
+        ({"steps": None}, "steps: neither steps nor epochs are given"),
+        ({"lr": 0.0}, "lr: is missing"),
+        ({"alpha": 2.0}, "remain: alpha and remain_batch need a remain loss"),
+        ({"remain_batch": 2}, "remain: alpha and remain_batch need a remain loss"),
+        ({"forget": "none", "remain": "kl", "gamma": 1.0}, "gamma: there is no forget loss"),
+        ({"forget": "none", "remain": "kl", "scope": "salun"}, "scope: salun ranks weights by a forget loss"),
+        ({"forget": "task_vector", "remain": "kl"}, "remain: task_vector would be negated"),
+        ({"forget": "anchor_caption", "p_uncond": 0.1}, "p_uncond: anchor_caption is about the caption"),
+        ({"scope": "cross_attention", "p_uncond": 0.1}, "p_uncond: without a caption cross_attention is not used"),
+        ({"forget": "rmu", "codebook_weights": [1, 0]}, "codebook_weights: rmu knows no codebooks"),
+        ({"codebook_weights": [0, 0]}, "codebook_weights: all are 0"),
+        ({"accumulate": 5}, "accumulate: is above batch (4)"),
+        ({"stop": {"metric": "nll", "bound": 1}}, "stop.metric: 'nll' is not one of remain_rise, utility_rise"),
+        ({"stop": {"metric": "remain_rise", "bound": 0}}, "stop.bound: the start itself has no rise"),
+        ({"pick": "best"}, "pick: 'best' is not one of last, nearest_holdout"),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_in_one_line(change, message):
+    with pytest.raises(UserError) as caught:
+        make_recipe("x", GA | change)
+    assert str(caught.value).startswith(f"config: recipes.x.{message}")
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", FORGET_LOSSES)
-def test_the_seed_alone_decides(run, name):
-    recipe = Recipe("x", name, steps=3, batch=4, lr=1e-3)
-    assert same_weights(run(recipe, seed=1)[0], run(recipe, seed=1)[0])
-    assert not same_weights(run(recipe, seed=1)[0], run(recipe, seed=2)[0])
+@pytest.mark.parametrize("key", ["learning_rate", "name"])
+def test_an_unknown_key_is_named_beside_the_known_ones(key):
+    with pytest.raises(UserError, match=rf"recipes\.x: unknown key '{key}'; known are accumulate, alpha, batch,"):
+        make_recipe("x", GA | {key: 1})
 
 
-def test_every_step_of_every_seed_draws_anew(run, monkeypatch):
-    seen, loss = [], FORGET_LOSSES["random_tokens"]
-
-    def spy(model, forget, remain, seed):
-        seen.append(seed)
-        return loss(model, forget, remain, seed)
-
-    monkeypatch.setitem(FORGET_LOSSES, "random_tokens", spy)
-    for seed in (0, 1):
-        run(Recipe("x", "random_tokens", steps=5, batch=4, lr=1e-3), seed=seed)
-    assert len(set(seen)) == len(seen) == 10
+def test_a_control_takes_no_schedule():
+    make_recipe("none", {"forget": "none"})
+    with pytest.raises(UserError, match=r"recipes\.none: a recipe with 'forget: none' takes no step; remove lr"):
+        make_recipe("none", {"forget": "none", "lr": 1.0})
 
 
-def test_a_loss_that_is_not_finite_names_the_learning_rate(run):
-    recipe = Recipe("wild", "gradient_ascent", steps=5, batch=4, lr=1e30)
-    with pytest.raises(UserError, match=r"config: recipes\.wild\.lr: the loss is .* at step \d; lower it"):
-        run(recipe)
+def test_reading_recipes_imports_no_torch():
+    """The workflow reads them at every start."""
+    code = "import sys, noencore.config, noencore.experiment; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_documentation_has_every_name_and_reference_value():
+    text = (Path(__file__).parents[3] / "docs" / "methods.md").read_text()
+    for table in PARTS.values():
+        for name, part in table.items():
+            row = next(line for line in text.splitlines() if line.startswith(f"| `{name}` |"))
+            named = {kind for kind in KINDS if f"`{kind}`" in row}
+            assert named == {kind.format(caption=caption) for kind in part.reads for caption in ("other", "null")}, name
