@@ -16,8 +16,10 @@ spec = json.loads(snakemake.params.spec)
 split, shards = read_parquet(snakemake.input.split), snakemake.input.shards
 directory = Path(snakemake.output.weights).parent
 inputs = [snakemake.input.weights, snakemake.input.split, *shards]
+target = load_model(Path(snakemake.input.weights).parent)
+target.checkpoint_activations = spec["checkpoint_activations"]
 model, curve, cost = unlearn(
-    load_model(Path(snakemake.input.weights).parent),
+    target,
     Recipe(**spec["recipe"]),
     forget=load_clips(shards, clip_ids(split, ["forget"])),
     remain=load_clips(shards, clip_ids(split, ["remain"], ["train"])),
