@@ -1,14 +1,14 @@
 """Decoding with a preallocated key/value cache: the tokens of audiocraft's `LMModel.generate`, sooner.
 
 The keys and values of the text are computed once, and the null rows of classifier-free guidance skip
-cross-attention, which would add zero. A step has few rows and reads every weight, so on a CPU large matrices are laid
-out once for that (docs/performance.md).
+cross-attention, which would add zero. A step has few rows and reads every weight, so on a CPU the matrices are laid out
+once for that (docs/performance.md).
 """
 
 import torch
 from torch.nn import functional as F
 
-PACKED_FROM = 512  # width of a matrix; smaller models fit into the cache, where the layout does not matter
+PACKED_FROM = 256  # outputs of a matrix; with fewer its layout does not matter (measured at 160)
 
 
 @torch.inference_mode()
@@ -50,7 +50,7 @@ def generate(
     # The frames that all prompts have enter at once; where one goes on, its tokens are read instead of chosen.
     for end in range(int(known.min()) + 1, steps):
         tokens = sequence[:, :, done:end]
-        logits = decoder.step(tokens.repeat(2, 1, 1) if guided else tokens)
+        logits = decoder.step(tokens)
         if guided:
             conditional, null = logits.split(B)
             logits = null + (conditional - null) * cfg
@@ -69,8 +69,8 @@ class Decoder:
     def __init__(self, model, text, text_mask, rows, steps):
         config, device = model.config, model.out_norm.weight.device
         self.model, self.rows, self.done = model, rows, 0
-        shape = (config.layers, 2, rows, config.heads, steps, config.dim // config.heads)
-        self.cache = torch.empty(shape, device=device)
+        self.heads = config.heads, config.dim // config.heads
+        self.cache = torch.empty(config.layers, 2, rows, config.heads, steps, self.heads[1], device=device)
         states, self.text_mask = model.project_text(text, text_mask)
         self.conditioned = 0 if states is None else len(states)
         self.layers = [self._prepare(layer, states) for layer in model.transformer.layers]
@@ -88,41 +88,37 @@ class Decoder:
             "down": _product(layer.linear2.weight, self.rows),
         }
         if self.conditioned:
-            keys, values = F.linear(states, cross.in_proj_weight[dim:]).float().chunk(2, dim=-1)
+            states = F.linear(states, cross.in_proj_weight[dim:]).float()
             parts |= {
                 "norm_cross": _norm(layer.norm_cross),
                 "query": _product(cross.in_proj_weight[:dim], self.conditioned),
-                "text": (self._split(keys), self._split(values)),
+                "text": self._split(states.flatten(0, 1), 2, self.conditioned),
                 "cross_out": _product(cross.out_proj.weight, self.conditioned),
             }
         return parts
 
     def step(self, tokens):
-        """Append tokens [rows, K, S]; return the logits [rows, K, card] of the step after them."""
+        """Append tokens [B, K, S], rows a multiple of B; return the logits [rows, K, card] of the step after them."""
         begin, self.done = self.done, self.done + tokens.shape[-1]
-        x = self.model.embed(tokens, begin)
+        x = self.model.embed(tokens, begin).repeat(self.rows // len(tokens), 1, 1).flatten(0, 1)
+        known = x[: self.conditioned * tokens.shape[-1]]
         for layer, cache in zip(self.layers, self.cache):
+            q, cache[:, :, :, begin : self.done] = self._split(layer["qkv"](layer["norm1"](x)), 3).split([1, 2])
             keys, values = cache[:, :, :, : self.done]
-            q, k, v = layer["qkv"](layer["norm1"](x)).chunk(3, dim=-1)
-            q, keys[:, :, begin:], values[:, :, begin:] = self._split(q), self._split(k), self._split(v)
             # Only the first call brings more than one step, and then there is nothing before it.
-            y = F.scaled_dot_product_attention(q, keys, values, is_causal=begin == 0)
-            x += layer["out"](self._join(y))
+            y = F.scaled_dot_product_attention(q[0], keys, values, is_causal=begin == 0)
+            x += layer["out"](y.transpose(1, 2).reshape(x.shape))
             if self.conditioned:
-                known = x[: self.conditioned]
-                q = self._split(layer["query"](layer["norm_cross"](known)))
+                (q,) = self._split(layer["query"](layer["norm_cross"](known)), 1, self.conditioned)
                 y = F.scaled_dot_product_attention(q, *layer["text"], attn_mask=self.text_mask)
-                known += layer["cross_out"](self._join(y))
+                known += layer["cross_out"](y.transpose(1, 2).reshape(known.shape))
             x += layer["down"](F.gelu(layer["up"](layer["norm2"](x))))
-        return self.out(self.out_norm(x[:, -1])).unflatten(-1, (self.model.config.n_q, -1))
+        last = x.unflatten(0, (self.rows, -1))[:, -1]
+        return self.out(self.out_norm(last)).unflatten(-1, (self.model.config.n_q, -1))
 
-    def _split(self, x):
-        """[rows, S, dim] -> [rows, heads, S, dim / heads]."""
-        return x.unflatten(-1, (self.model.config.heads, -1)).transpose(1, 2)
-
-    def _join(self, y):
-        """[rows, heads, S, dim / heads] -> [rows, S, dim]."""
-        return y.transpose(1, 2).flatten(2)
+    def _split(self, x, parts, rows=None):
+        """[rows * S, parts * dim] -> [parts, rows, heads, S, dim / heads]."""
+        return x.view(rows or self.rows, -1, parts, *self.heads).permute(2, 0, 3, 1, 4)
 
 
 def _norm(norm):
@@ -132,8 +128,8 @@ def _norm(norm):
 
 def _product(weight, rows):
     """A function x -> x weight^T of fp32 tensors, where x has mostly `rows` rows; the weight keeps its precision."""
-    if weight.device.type == "cpu" and min(weight.shape) >= PACKED_FROM and torch.backends.mkldnn.is_available():
-        # oneDNN's own layout: two to three times the speed for a few rows (torch.compile packs weights so, too).
+    if weight.device.type == "cpu" and len(weight) >= PACKED_FROM and torch.backends.mkldnn.is_available():
+        # oneDNN's own layout, in which a large matrix is read at twice the speed; torch.compile uses it too.
         packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), rows)
         return lambda x: torch.ops.mkldnn._linear_pointwise(x.to(packed.dtype), packed, None, "none", [], "").float()
     return lambda x: F.linear(x.to(weight.dtype), weight).float()
