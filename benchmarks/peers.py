@@ -7,7 +7,9 @@ configuration and lends its weights to ours, EnCodec has the shape of facebook/e
 import logging
 import os
 import warnings
+import zlib
 from dataclasses import dataclass
+from unittest.mock import patch
 
 import torch
 
@@ -92,11 +94,12 @@ def conditions(captions):
 
 
 def pair(config, states):
-    """(audiocraft's LM, ours) with the same weights; audiocraft's captions are "0", "1", ... of states."""
+    """(audiocraft's LM, ours) with the same weights, in memory once; its captions are "0", "1", ... of states."""
     torch.manual_seed(0)
     theirs = audiocraft_lm(config, stored_states(states, config.dim))
-    ours = MusicGenLM(config)
-    ours.load_state_dict(theirs.state_dict())
+    with torch.device("meta"):
+        ours = MusicGenLM(config)
+    ours.load_state_dict(theirs.state_dict(), assign=True)
     return theirs, ours.eval()
 
 
@@ -104,3 +107,66 @@ def text_states(count, words, text_dim, seed=0):
     """Random states [count, words, text_dim] of unit variance, and their mask."""
     states = torch.randn(count, words, text_dim, generator=torch.Generator().manual_seed(seed))
     return states, torch.ones(count, words, dtype=torch.bool)
+
+
+class T5Words:
+    """Stands for T5's tokenizer: every caption is `words` tokens drawn from its text."""
+
+    def __init__(self, words):
+        self.words = words
+
+    def __call__(self, captions, return_tensors, padding):
+        from transformers import BatchEncoding
+
+        draws = [torch.Generator().manual_seed(zlib.crc32(caption.encode())) for caption in captions]
+        ids = torch.stack([torch.randint(3, 32000, (self.words,), generator=draw) for draw in draws])
+        return BatchEncoding({"input_ids": ids, "attention_mask": torch.ones_like(ids)})
+
+
+def t5_conditioner(words, dim):
+    """audiocraft's T5Conditioner around a t5-base with random weights: 12 layers of 768, 110 M parameters."""
+    from audiocraft.modules import conditioners
+    from transformers import T5Config, T5EncoderModel
+
+    t5 = T5EncoderModel(T5Config(d_model=768, d_kv=64, d_ff=3072, num_layers=12, num_heads=12)).eval()
+    with (
+        patch.object(conditioners.T5Tokenizer, "from_pretrained", lambda name: T5Words(words)),
+        patch.object(conditioners.T5EncoderModel, "from_pretrained", lambda name: t5),
+    ):
+        return conditioners.T5Conditioner("t5-base", dim, finetune=False, device="cpu")
+
+
+def encoder_conditioner(dim):
+    """The default run's text encoder, run on every batch as audiocraft runs T5."""
+    from audiocraft.modules.conditioners import TextConditioner
+
+    from noencore.text import DIMENSION, TextEncoder
+
+    encoder = TextEncoder()
+
+    class Encoded(TextConditioner):
+        def tokenize(self, captions):
+            return encoder.tokenizer([caption or "" for caption in captions], return_tensors="pt", padding=True)
+
+        def forward(self, inputs):
+            with torch.no_grad():
+                states = encoder.model(**inputs).last_hidden_state
+            mask = inputs["attention_mask"]
+            return self.output_proj(states) * mask.unsqueeze(-1), mask
+
+    return Encoded(DIMENSION, dim)
+
+
+def encodec():
+    """audiocraft's EncodecModel in the shape of facebook/encodec_32khz: 4 codebooks of 2048, 50 frames a second."""
+    from audiocraft.models.encodec import EncodecModel
+    from audiocraft.modules.seanet import SEANetDecoder, SEANetEncoder
+    from audiocraft.quantization import ResidualVectorQuantizer
+
+    shape = {"channels": 1, "dimension": 128, "n_filters": 64, "n_residual_layers": 1, "ratios": [8, 5, 4, 4]}
+    shape |= {"norm": "weight_norm", "lstm": 2, "pad_mode": "constant"}
+    quantizer = ResidualVectorQuantizer(dimension=128, n_q=4, bins=2048, kmeans_init=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        encoder, decoder = SEANetEncoder(**shape), SEANetDecoder(**shape)
+    return EncodecModel(encoder, decoder, quantizer, frame_rate=50, sample_rate=32000, channels=1).eval()
