@@ -128,11 +128,18 @@ def _norm(norm):
 
 def _product(weight, rows):
     """A function x -> x weight^T of fp32 tensors, where x has mostly `rows` rows; the weight keeps its precision."""
-    if weight.device.type == "cpu" and len(weight) >= PACKED_FROM and torch.backends.mkldnn.is_available():
+    if weight.device.type == "cpu" and len(weight) >= PACKED_FROM and _packs(weight.dtype):
         # oneDNN's own layout, in which a large matrix is read at twice the speed; torch.compile uses it too.
         packed = torch.ops.mkldnn._reorder_linear_weight(weight.detach().contiguous(), rows)
         return lambda x: torch.ops.mkldnn._linear_pointwise(x.to(packed.dtype), packed, None, "none", [], "").float()
     return lambda x: F.linear(x.to(weight.dtype), weight).float()
+
+
+def _packs(dtype):
+    """Whether oneDNN is there and has products of this precision on this processor."""
+    if dtype == torch.bfloat16:
+        return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.backends.mkldnn.is_available() and dtype == torch.float32
 
 
 def _uniform(seeds, steps, K):

@@ -98,7 +98,7 @@ def test_steps_give_the_logits_of_the_whole_sequence(model, text, prompt):
     torch.testing.assert_close(torch.stack(steps, dim=2), whole, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_the_layout_of_a_matrix_does_not_change_its_product(monkeypatch, model, text, prompt, dtype):
     """Wide matrices are laid out anew for steps: force that on narrow ones."""
     model = MusicGenLM(CONFIG, seed=0).to(dtype)
