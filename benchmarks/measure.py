@@ -1,6 +1,7 @@
 """What the benchmarks share: alternating runs, the machine and its limits, peak memory, results as json."""
 
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -79,7 +80,7 @@ def profile(run):
 
 
 def machine():
-    """What the numbers were measured on."""
+    """What the numbers were measured on. load: of the last five minutes, the benchmark's own threads included."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     cores = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
@@ -87,6 +88,7 @@ def machine():
         "cores": len(cores),
         "avx512_bf16": any("avx512_bf16" in line for line in lines),
         "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[1], 1),
         "device": "cpu",
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "torch": torch.__version__,

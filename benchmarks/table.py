@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.measure import RESULTS
 
 PAGE = Path(__file__).parents[1] / "docs/performance.md"
+NAMED = ("default", "small")
 NAMES = {
     "fp32": "fp32",
     "bf16": "bf16",
@@ -46,7 +47,7 @@ def ratio_table():
     """Every comparison of speed: seconds of both, ratio with its range over the rounds, what was aimed at."""
     lines = []
     for kind in ("generation", "training"):
-        for size in ("default", "small"):
+        for size in NAMED:
             found = read(f"{kind}-{size}")
             for run in list(found["seconds"])[1:]:
                 aim = WANTED.get((kind, size, run))
@@ -65,7 +66,7 @@ def ratio_table():
 
 def exactness_table():
     lines = []
-    for size in ("default", "small"):
+    for size in NAMED:
         found = read(f"generation-{size}")
         for run in list(found["seconds"])[1:]:
             along = found["bf16"] if run == "bf16" else None
@@ -84,7 +85,7 @@ def exactness_table():
 
 def memory_table():
     lines = []
-    for size in ("default", "small"):
+    for size in NAMED:
         memory = read(f"training-{size}")["memory_mb"]
         for run in list(memory)[1:]:
             lines.append([size, NAMES[run], *(number(memory[side]["median"]) for side in ("audiocraft", run))])
@@ -103,7 +104,7 @@ def loss_table():
 def limit_table():
     """How far generation is from the memory's speed, and training from the speed of large products."""
     lines = []
-    for size in ("default", "small"):
+    for size in NAMED:
         found = read(f"generation-{size}")
         steps = found["size"]["frames"] + found["size"]["n_q"] - 1
         for run in list(found["seconds"])[1:]:
@@ -111,7 +112,7 @@ def limit_table():
             limit = found["limits"]["read_gb_s"]
             lines.append(["generation", size, NAMES[run], f"{number(speed)} GB/s read", f"{number(limit)} GB/s",
                           f"{speed / limit:.0%}", shares(found["profile"][run])])  # fmt: skip
-    for size in ("default", "small"):
+    for size in NAMED:
         found = read(f"training-{size}")
         for run in list(found["seconds"])[1:]:
             dtype = "bfloat16" if run.startswith("bf16") else "float32"
@@ -146,9 +147,11 @@ def growth_table(kind):
 
 def machine_line():
     m = read("generation-small")["machine"]
+    loads = [read(f"{kind}-{size}")["machine"]["load"] for kind in ("generation", "training") for size in NAMED]
     return [
         f"Measured on {m['cores']} cores of an {m['cpu']} processor ({'with' if m['avx512_bf16'] else 'without'} "
-        f"AVX512-BF16), {m['threads']} threads, torch {m['torch']}, Python {m['python']}."
+        f"AVX512-BF16), {m['threads']} threads, torch {m['torch']}, Python {m['python']}. "
+        f"Load of the machine during the comparisons: {min(loads)} to {max(loads)}, of which 2 are the benchmark's own."
     ]
 
 
