@@ -5,7 +5,7 @@ SHELL := /bin/bash
 ACTIVE := PATH="$(CURDIR)/.venv/bin:$$PATH" HF_HUB_OFFLINE=1
 export PYTHON
 
-.PHONY: run setup test lint lock envs
+.PHONY: run setup test lint bench lock envs
 
 # The default run of config.yaml: results/<experiment>/.
 run: setup
@@ -23,6 +23,14 @@ lint: setup
 	$(ACTIVE) ruff format --check
 	$(ACTIVE) snakefmt --check Snakefile workflow
 	$(ACTIVE) snakemake --lint
+
+# Speed and memory against audiocraft: benchmarks/results/*.json and the tables of docs/performance.md. 20 minutes on two
+# quiet cores; `python -m benchmarks.generation default` is one part.
+bench: setup
+	$(ACTIVE) python -m benchmarks.startup
+	$(ACTIVE) python -m benchmarks.generation
+	$(ACTIVE) python -m benchmarks.training_step
+	$(ACTIVE) python -m benchmarks.table
 
 # requirements.txt from requirements.in; pins stay where they can (delete the file to renew them all).
 lock:

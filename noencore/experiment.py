@@ -50,7 +50,11 @@ def training_spec(config, model):
 
 def unlearn_spec(config, model):
     recipe, seed = split_model_name(model)
-    return {"recipe": {"name": recipe, **config["recipes"][recipe]}, "seed": seed}
+    return {
+        "recipe": {"name": recipe, **config["recipes"][recipe]},
+        "seed": seed,
+        "checkpoint_activations": config["training"]["checkpoint_activations"],
+    }
 
 
 def reference_kinds(config, model):

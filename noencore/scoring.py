@@ -9,7 +9,7 @@ import torch
 
 from noencore.errors import UserError
 from noencore.musicgen.loss import clip_nll, token_nll
-from noencore.training import pick_device, without_captions
+from noencore.training import autocast, pick_device, without_captions
 
 BATCH = 32
 
@@ -56,7 +56,8 @@ def score(model, clips, wrong, progress=iter):
 
 def _clip_nll(model, audio, captions):
     device = next(model.parameters()).device
-    nll, valid = token_nll(model, audio.codes.to(device), captions.text.to(device), captions.text_mask.to(device))
+    with autocast(device):
+        nll, valid = token_nll(model, audio.codes.to(device), captions.text.to(device), captions.text_mask.to(device))
     return clip_nll(nll, valid).cpu().numpy()
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from noencore.checkpoints import Checkpoint
+from noencore.errors import UserError
 from noencore.musicgen.loss import set_nll, token_nll
 from noencore.musicgen.model import MusicGenLM
 from noencore.split import SETS, clip_ids
@@ -22,7 +23,10 @@ from noencore.tokens import load_clips
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """How target and gold are trained. p_uncond: share of batches without captions (MusicGen: 0.3)."""
+    """How target and gold are trained.
+
+    p_uncond: share of batches without captions (MusicGen: 0.3). checkpoint_activations: see `MusicGenLM`.
+    """
 
     steps: int
     batch: int
@@ -30,6 +34,7 @@ class TrainingRecipe:
     warmup: float
     weight_decay: float
     p_uncond: float
+    checkpoint_activations: bool = False
 
 
 @dataclass
@@ -46,6 +51,22 @@ class Cost:
 def pick_device():
     """cuda if there is one, else cpu."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def autocast(device, enabled=None):
+    """Matrix products in bf16 and the rest in fp32: by default on a GPU, and nowhere else. Weights stay fp32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda" if enabled is None else enabled)
+
+
+def require_fp32(model):
+    """Raise UserError where a model that is to be trained has weights of less precision."""
+    for name, parameter in model.named_parameters():
+        if parameter.dtype != torch.float32:
+            raise UserError(
+                f"model: {name} is {parameter.dtype}, and training needs torch.float32: in half precision most updates "
+                "are smaller than a weight's last digit and get lost, and bf16 merges positions beyond 256; use "
+                "model.float() (a GPU computes in bf16 by itself)"
+            )
 
 
 def batch_indices(size, batch, step, seed):
@@ -76,6 +97,7 @@ def train_model(config, clips, recipe, seed, checkpoint_path, progress=iter):
     """
     device = pick_device()
     model = MusicGenLM(config, seed=seed).to(device)
+    model.checkpoint_activations = recipe.checkpoint_activations
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.weight_decay, fused=True
     )
@@ -97,8 +119,10 @@ def run_steps(model, optimizer, loss, rate, steps, checkpoint_path, observe=None
     """The loop that training and unlearning share; returns (Cost, list of what observe returned).
 
     loss(step) -> (scalar tensor, tokens seen); rate(step) -> learning rate; observe(step) is called before each step
-    and after the last, and may return a json value to keep. Raises FloatingPointError where a loss is not finite.
+    and after the last, and may return a json value to keep. On a GPU the loss is computed under bf16 autocast.
+    Raises UserError where the weights are not fp32, FloatingPointError where a loss is not finite.
     """
+    require_fp32(model)
     device = next(model.parameters()).device
     checkpoint = Checkpoint(checkpoint_path, model, optimizer)
     done, notes = checkpoint.resume()
@@ -109,7 +133,8 @@ def run_steps(model, optimizer, loss, rate, steps, checkpoint_path, observe=None
             kept.append(value)
         for group in optimizer.param_groups:
             group["lr"] = rate(step)
-        value, tokens = loss(step)
+        with autocast(device):
+            value, tokens = loss(step)
         if not torch.isfinite(value):
             raise FloatingPointError(f"the loss is {value.item()} at step {step}")
         optimizer.zero_grad()
@@ -138,7 +163,8 @@ def mean_nll(model, clips, batch=32):
     values = []
     for first in range(0, len(clips), batch):
         part = clips.take(range(first, min(first + batch, len(clips)))).to(device)
-        values.append(set_nll(*token_nll(model, part.codes, part.text, part.text_mask)).cpu())
+        with autocast(device):
+            values.append(set_nll(*token_nll(model, part.codes, part.text, part.text_mask)).cpu())
     return torch.cat(values)
 
 

@@ -6,6 +6,11 @@ targets as audiocraft's `LMModel.compute_predictions`, without its copies of the
 
 import torch
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from noencore.musicgen.model import at_least_fp32
+
+CHUNK = 2**23  # logits at a time, 32 MB of them; the training batches of a small model are one chunk
 
 
 def delay(codes, special):
@@ -33,18 +38,26 @@ def token_nll(model, codes, text, text_mask, targets=None):
     sequence = delay(codes, special)
     wanted = (sequence if targets is None else delay(targets, special))[:, :, 1:]
     # The model is causal and no target follows the last step, so that step is not computed.
-    logits = model(sequence[:, :, :-1], text, text_mask)
-    # The logits lie in memory as [B, T, K, card]: in this order the reshape is a view. Under autocast they
-    # are bf16, in which a likelihood has two digits: hence fp32.
-    nll = F.cross_entropy(
-        at_least_fp32(logits.transpose(1, 2).reshape(-1, special)),
-        wanted.transpose(1, 2).reshape(-1),
-        ignore_index=special,
-        reduction="none",
-    ).view(-1, T, K)
+    x = model.trunk(sequence[:, :, :-1], text, text_mask).flatten(0, 1)
+    rows = max(1, CHUNK // (K * special))
+    chunks = list(zip(x.split(rows), wanted.transpose(1, 2).flatten(0, 1).split(rows)))
+    # Many chunks take the memory of one: the logits of each are computed again in the backward pass.
+    again = len(chunks) > 1 and torch.is_grad_enabled()
+    parts = [
+        checkpoint(_chunk_nll, model, *chunk, use_reentrant=False) if again else _chunk_nll(model, *chunk)
+        for chunk in chunks
+    ]
+    nll = torch.cat(parts).view(-1, T, K)
     nll = torch.stack([F.pad(nll[:, q:, q], (0, q)) for q in range(K)], dim=1)
     frame = torch.arange(T, device=codes.device)
     return nll, frame + torch.arange(K, device=codes.device)[:, None] < T
+
+
+def _chunk_nll(model, x, wanted):
+    """x [n, dim] and wanted [n, K] -> NLL of each, [n * K]; 0 where `card` is wanted."""
+    # Under autocast the logits are bf16, in which a likelihood has two digits: hence fp32.
+    logits = at_least_fp32(model.heads(x).flatten(0, 1))
+    return F.cross_entropy(logits, wanted.flatten(), ignore_index=model.config.card, reduction="none")
 
 
 def clip_nll(nll, valid):
@@ -65,8 +78,3 @@ def codebook_mean(values, codebook_weights=None):
     if codebook_weights is None:
         return values.mean(-1)
     return (values * codebook_weights).sum(-1) / codebook_weights.sum()
-
-
-def at_least_fp32(logits):
-    """Half precision to fp32; fp32 and fp64 as they are."""
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from noencore.errors import UserError
 
@@ -91,12 +92,14 @@ class MusicGenLM(nn.Module):
     """The language model over K delayed streams of codes.
 
     `seed` draws audiocraft's initialisation from its own generator; None leaves the weights undefined, for a
-    caller that loads them.
+    caller that loads them. `checkpoint_activations` (False at first) makes a layer keep nothing but its input for the
+    backward pass and compute the rest again: the same gradients, less memory, a third more time.
     """
 
     def __init__(self, config, seed=None):
         super().__init__()
         self.config = config
+        self.checkpoint_activations = False
         self.emb = nn.ModuleList(nn.Embedding(config.card + 1, config.dim) for _ in range(config.n_q))
         self.transformer = nn.ModuleDict({"layers": nn.ModuleList(Layer(config) for _ in range(config.layers))})
         self.out_norm = nn.LayerNorm(config.dim)
@@ -115,18 +118,25 @@ class MusicGenLM(nn.Module):
         no influence. A row without any True is the null condition: its cross-attention is exactly zero.
         Returns [B, K, S, card], a view of memory ordered [B, S, K, card].
         """
+        return self.heads(self.trunk(sequence, text, text_mask)).transpose(1, 2)
+
+    def trunk(self, sequence, text, text_mask):
+        """What the heads read, [B, S, dim]; arguments as for `forward`."""
         x = self.embed(sequence)
         text, text_mask = self.project_text(text, text_mask)
         for layer in self.transformer.layers:
-            x = layer(x, text, text_mask)
-        return self.heads(x)
+            if self.checkpoint_activations and torch.is_grad_enabled():
+                x = checkpoint(layer, x, text, text_mask, use_reentrant=False)
+            else:
+                x = layer(x, text, text_mask)
+        return x
 
     def embed(self, sequence, start=0):
         """[B, K, S] codes at steps start.. -> [B, S, dim]: the sum of the K embeddings, with positions."""
         steps = sequence.shape[-1]
         if start + steps > len(self.positions):
             raise ValueError(f"{start + steps} steps, but the position table ends at {len(self.positions)}")
-        x = sum(emb(codes) for emb, codes in zip(self.emb, sequence.unbind(1)))
+        x = sum(at_least_fp32(emb(codes)) for emb, codes in zip(self.emb, sequence.unbind(1)))
         return x + self.positions[start : start + steps]
 
     def project_text(self, text, text_mask):
@@ -146,9 +156,24 @@ class MusicGenLM(nn.Module):
         return states, (text_mask | ~text_mask.any(1, keepdim=True))[:, None, None]
 
     def heads(self, x):
-        """[B, S, dim] -> logits [B, K, S, card], by one matrix product and without copies of the logits."""
-        weight = torch.cat([linear.weight for linear in self.linears])
-        return F.linear(self.out_norm(x), weight).unflatten(-1, (self.config.n_q, -1)).transpose(1, 2)
+        """[..., dim] -> logits [..., K, card], by one matrix product."""
+        return F.linear(self.out_norm(x), self.head_weight()).unflatten(-1, (self.config.n_q, -1))
+
+    def head_weight(self):
+        """The K heads as one matrix [K * card, dim]."""
+        return torch.cat([linear.weight for linear in self.linears])
+
+    def _apply(self, fn, recurse=True):
+        """`to`, `half`, `cuda` ...: the position table moves along but stays fp32; bf16 cannot count beyond 256."""
+        positions = self.positions
+        super()._apply(fn, recurse)
+        self.positions = positions.to(self.positions.device)
+        return self
+
+
+def at_least_fp32(x):
+    """Half precision to fp32; fp32 and fp64 as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def sinusoids(steps, dim):

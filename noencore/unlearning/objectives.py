@@ -11,7 +11,8 @@ import math
 import torch
 from torch.nn import functional as F
 
-from noencore.musicgen.loss import at_least_fp32, codebook_mean, delay, set_nll, token_nll
+from noencore.musicgen.loss import codebook_mean, delay, set_nll, token_nll
+from noencore.musicgen.model import at_least_fp32
 
 
 def gradient_ascent(model, batch, cap=False):

@@ -23,7 +23,7 @@ from noencore.files import read_tensors, write_tensors
 from noencore.musicgen.decode import generate
 from noencore.musicgen.loss import clip_nll, delay, token_nll
 from noencore.tokens import describe_tokens
-from noencore.training import pick_device
+from noencore.training import autocast, pick_device
 from noencore.unlearning.batches import hide, partners
 from noencore.unlearning.objectives import hidden_states
 
@@ -84,14 +84,17 @@ def _nll(model, clips, codes=None):
     values = {}
     for condition, captions in (("caption", clips), ("null", _without(clips))):
         captions = captions.to(codes.device)
-        values[condition] = clip_nll(*token_nll(model, codes, captions.text, captions.text_mask)).cpu()
+        with autocast(codes.device):
+            values[condition] = clip_nll(*token_nll(model, codes, captions.text, captions.text_mask)).cpu()
     return values
 
 
 @torch.inference_mode()
 def _norms(model, clips):
     """Mean norm of the states after each layer, [n, layers], over the steps that objectives.rmu counts."""
-    states = hidden_states(model, clips.to(pick_device()), model.config.layers)
+    clips = clips.to(pick_device())
+    with autocast(clips.codes.device):
+        states = hidden_states(model, clips, model.config.layers)
     return torch.stack([layer[:, 1:].norm(dim=-1).mean(1) for layer in states], dim=1).cpu()
 
 
@@ -100,7 +103,8 @@ def _distribution(model, codes, captions):
     """index, logp [n, K, T, k] and rest [n, K, T] of the tokens of `codes` under some captions."""
     device, card, (n, K, T) = pick_device(), model.config.card, codes.shape
     codes, captions = codes.to(device), captions.to(device)
-    logits = model(delay(codes, card)[:, :, :-1], captions.text, captions.text_mask).float()
+    with autocast(codes.device):
+        logits = model(delay(codes, card)[:, :, :-1], captions.text, captions.text_mask).float()
     k = min(ENTRIES, card)
     index = torch.zeros(n, K, T, k, dtype=torch.int16)
     logp, rest = torch.zeros(n, K, T, k), torch.zeros(n, K, T)

@@ -45,6 +45,7 @@ def unlearn(model, recipe, forget, remain, dev, seed, checkpoint_path, reference
     which never sees a test clip. reference: dict kind -> values of the target (reference.py) of what the recipe reads.
     Resumes from `checkpoint_path`. Raises UserError where the recipe cannot start.
     """
+    require_fp32(model)
     device = pick_device()
     model = model.to(device)
     batches = Batches(recipe, forget, remain, reference or {}, seed, model.config.card)
@@ -121,7 +122,8 @@ def backward(model, recipe, batch, dual=1.0):
         for term, loss, weight in terms:
             if loss is None or not len(getattr(part, term)):
                 continue
-            clips = loss(model, part, **getattr(recipe, term).parameters)
+            with autocast(part.forget.codes.device):
+                clips = loss(model, part, **getattr(recipe, term).parameters)
             mean = clips.sum() / len(getattr(batch, term))
             (weight * mean).backward()
             losses[term] = losses.get(term, 0.0) + mean.item()
@@ -140,7 +142,9 @@ def _forget_gradient(model, recipe, batches):
     loss, device = FORGET_LOSSES[recipe.forget.name], next(model.parameters()).device
     for step in range(math.ceil(len(batches.forget) / recipe.batch)):
         for part in batches.at(step).split(recipe.accumulate):
-            clips = loss(model, part.to(device), **recipe.forget.parameters)
+            part = part.to(device)
+            with autocast(part.forget.codes.device):
+                clips = loss(model, part, **recipe.forget.parameters)
             (clips.sum() / len(batches.forget)).backward()
 
 

@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from noencore.musicgen import decode
+from noencore.musicgen import loss as our_loss
 from noencore.musicgen.decode import generate
 from noencore.musicgen.loss import set_nll, token_nll
 from noencore.musicgen.model import ModelConfig, MusicGenLM
@@ -122,7 +124,10 @@ def test_logits(reference, model, codes, text, captions):
         torch.testing.assert_close(model(codes, text, mask), reference(codes, conditions(captions)), **CLOSE)
 
 
-def test_loss_and_its_gradient(reference, model, codes, text, mask):
+@pytest.mark.parametrize("chunk", [our_loss.CHUNK, 7 * CONFIG.n_q * CONFIG.card])
+def test_loss_and_its_gradient(monkeypatch, reference, model, codes, text, mask, chunk):
+    """Whole, and in chunks of 7 of the 80 steps."""
+    monkeypatch.setattr(our_loss, "CHUNK", chunk)
     output = reference.compute_predictions(codes, conditions("01"))
     theirs = torch.stack(
         [F.cross_entropy(output.logits[:, q][m], codes[:, q][m]) for q, m in enumerate(output.mask.unbind(1))]
@@ -140,8 +145,32 @@ def test_loss_and_its_gradient(reference, model, codes, text, mask):
 
 
 @pytest.mark.parametrize("start", [0, 40])
-def test_greedy_tokens(reference, model, codes, text, mask, start):
+@pytest.mark.parametrize("packed_from", [decode.PACKED_FROM, 1])
+def test_greedy_tokens(monkeypatch, reference, model, codes, text, mask, start, packed_from):
+    """In PyTorch's layout of the weights, and in oneDNN's, which larger models get."""
+    monkeypatch.setattr(decode, "PACKED_FROM", packed_from)
     prompt = codes[..., :start] if start else None
     theirs = reference.generate(prompt, conditions("01"), max_gen_len=FRAMES, use_sampling=False)
     assert theirs.unique().numel() > 10  # not a fixed point
     assert torch.equal(generate(model, text, mask, FRAMES, prompt=prompt), theirs)
+
+
+def test_greedy_tokens_after_prompts_of_different_lengths(reference, model, codes, text, mask):
+    together = generate(model, text, mask, 80, prompt=[codes[0, :, :40], codes[1, :, :9]])
+    for i, start in enumerate((40, 9)):
+        prompt = codes[i : i + 1, :, :start]
+        theirs = reference.generate(prompt, conditions(str(i)), max_gen_len=80, use_sampling=False)
+        assert torch.equal(together[i : i + 1], theirs)
+
+
+def test_the_nucleus_is_theirs(reference):
+    """The tokens that may be drawn: 4000 draws of each engine from the same logits, of which a few stand out."""
+    from audiocraft.utils.utils import sample_top_p
+
+    torch.manual_seed(0)
+    logits = torch.tensor([4.0, 3.5, 3.0, 2.0, 1.0, *[0.0] * 15])
+    theirs = sample_top_p(logits.softmax(-1).expand(4000, 1, 20).clone(), p=0.8)
+    ours = decode._draw(logits.expand(4000, 1, 20), 20, 0.8, torch.rand(4000, 1))
+    shares = [tokens.flatten().bincount(minlength=20) / 4000 for tokens in (ours, theirs)]
+    assert ours.unique().tolist() == theirs.unique().tolist() == [0, 1, 2]
+    torch.testing.assert_close(*shares, rtol=0, atol=0.04)

@@ -57,7 +57,7 @@ def test_a_released_track_without_gold_passes():
     ("change", "message"),
     [
         ({"recipies": {}}, "top level: unknown key 'recipies'; known are catalogue, codec,"),
-        ({"training__step": 3}, "training: unknown key 'step'; known are batch, lr,"),
+        ({"training__step": 3}, "training: unknown key 'step'; known are batch, checkpoint_activations, lr,"),
         (
             {"recipes__ga__learning_rate": 1e-4},
             "recipes.ga: unknown key 'learning_rate'; known are accumulate, alpha, batch,",

@@ -11,7 +11,7 @@ CONFIG = {
     "codec": {"weights": "nowhere.safetensors"},
     "split": {"forget": {"artist": "X"}, "dev": 0.25, "seed": 0},
     "model": {"dim": 32, "layers": 2, "heads": 2},
-    "training": {"steps": 2, "lr": 1e-3},
+    "training": {"steps": 2, "lr": 1e-3, "checkpoint_activations": False},
     "target": {"train_seeds": [0]},
     "gold": {"train_seeds": [1, 0]},
     "run": ["rl_caption", "none", "ga"],
@@ -95,6 +95,7 @@ SPECS = {
         (("generate", "cfg"), 1.0, set()),
         (("model", "dim"), 64, {"training"}),
         (("training", "lr"), 1.0, {"training"}),
+        (("training", "checkpoint_activations"), True, {"training", "unlearning"}),
         (("gold", "train_seeds"), [0, 1, 2], set()),
         (("recipes", "ga", "lr"), 1.0, {"unlearning"}),
         (("recipes", "rl_caption", "lr"), 1.0, set()),
@@ -117,6 +118,7 @@ def test_a_spec_knows_its_recipe_and_seed(config):
     assert experiment.unlearn_spec(config, "ga-2") == {
         "recipe": {"name": "ga", "forget": "gradient_ascent", "lr": 1e-4},
         "seed": 2,
+        "checkpoint_activations": False,
     }
 
 

@@ -1,6 +1,7 @@
 """Training: every clip once an epoch, the same weights whatever interrupts it, and it learns what it is given."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,17 +10,20 @@ import torch
 
 from noencore import checkpoints
 from noencore.codec import CodecConfig
+from noencore.errors import UserError
 from noencore.files import write_tensors
 from noencore.musicgen.loss import set_nll, token_nll
 from noencore.split import SETS
 from noencore.tokens import codec_shape_metadata
 from noencore.training import (
     TrainingRecipe,
+    autocast,
     batch_indices,
     dev_frames,
     learning_rate,
     load_dev,
     mean_nll,
+    run_steps,
     train_model,
     without_captions,
 )
@@ -126,6 +130,49 @@ def test_captions_matter_unless_they_are_always_hidden(train, make_clips):
     assert same_weights(hidden[0], train(TrainingRecipe(3, 4, 1e-2, 0.1, 0.0, 0.0), bare)[0])
     shown = [train(TrainingRecipe(3, 4, 1e-2, 0.1, 0.0, 0.0), which)[0] for which in (clips, swapped)]
     assert not same_weights(*shown)
+
+
+def test_checkpointed_activations_give_the_same_weights(train):
+    assert same_weights(train()[0], train(replace(RECIPE, checkpoint_activations=True))[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_in_half_precision_are_not_trained(make_model, tmp_path, dtype):
+    model = make_model().to(dtype)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    with pytest.raises(UserError, match=rf"emb\.0\.weight is {dtype}, and training needs torch\.float32: .*get lost"):
+        run_steps(model, optimizer, None, None, 1, tmp_path / "x.safetensors")
+
+
+def test_eight_steps_of_one_clip_accumulate_the_gradient_of_one_step_of_eight(make_model, make_clips):
+    """The loss is a mean over clips of means over each clip's own tokens, so clips weigh the same in any batch."""
+    model, clips = make_model(), make_clips(8)
+
+    def gradients(batches):
+        model.zero_grad()
+        for index in batches:
+            part = clips.take(index)
+            loss = set_nll(*token_nll(model, part.codes, part.text, part.text_mask)).mean()
+            (loss / len(batches)).backward()
+        return [parameter.grad.clone() for parameter in model.parameters()]
+
+    together = gradients([range(8)])
+    for batches in ([[i] for i in range(8)], [range(4), range(4, 8)]):
+        torch.testing.assert_close(gradients(batches), together, rtol=1e-5, atol=1e-7)
+
+
+def test_autocast_is_for_the_gpu_unless_it_is_asked_for(make_model, make_clips):
+    model, clips = make_model(), make_clips(3)
+    exact = mean_nll(model, clips)
+    seen = []
+    model.transformer.layers[0].linear1.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    for enabled in (None, True):
+        with autocast(torch.device("cpu"), enabled):
+            loss = set_nll(*token_nll(model, clips.codes, clips.text, clips.text_mask))
+        torch.testing.assert_close(loss, exact, rtol=0.02 if enabled else 0, atol=0)
+    assert seen == [torch.float32, torch.bfloat16]
+    loss.mean().backward()
+    assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.float32}
 
 
 def test_mean_nll_of_a_clip_does_not_depend_on_its_batch(make_model, make_clips):

@@ -25,8 +25,10 @@ reference = {
 }
 directory = Path(snakemake.output.weights).parent
 inputs = [snakemake.input.weights, snakemake.input.split, *shards, *snakemake.input.reference]
+target = load_model(Path(snakemake.input.weights).parent)
+target.checkpoint_activations = spec["checkpoint_activations"]
 result = unlearn(
-    load_model(Path(snakemake.input.weights).parent),
+    target,
     recipe,
     forget,
     remain,

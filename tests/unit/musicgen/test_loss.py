@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from noencore.musicgen import loss
 from noencore.musicgen.loss import clip_nll, delay, set_nll, token_nll
 from noencore.musicgen.model import ModelConfig, MusicGenLM
 
@@ -72,6 +73,36 @@ def test_uniform_logits_cost_the_logarithm_of_the_card(model, clips):
 def test_gradients_are_finite(model, clips):
     set_nll(*token_nll(model, *clips)).mean().backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("rows", [1, 5, 16])
+@pytest.mark.parametrize("bf16", [False, True])
+def test_chunks_change_neither_the_loss_nor_its_gradients(monkeypatch, model, clips, rows, bf16):
+    """18 rows of 4 x 20 logits, `rows` at a time."""
+
+    def values_and_gradients():
+        model.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            nll, valid = token_nll(model, *clips)
+        set_nll(nll, valid).mean().backward()
+        return [nll.detach(), *(parameter.grad for parameter in model.parameters())]
+
+    heads, called = model.heads, []
+    monkeypatch.setattr(model, "heads", lambda x: called.append(len(x)) or heads(x))
+    whole = values_and_gradients()
+    monkeypatch.setattr(loss, "CHUNK", rows * 4 * CONFIG.card)
+    chunked = values_and_gradients()
+    assert called[0] == 18
+    assert max(called[1:]) == rows
+    tolerance = {"rtol": 0.05, "atol": 1e-3} if bf16 else {"rtol": 1e-5, "atol": 1e-6}
+    torch.testing.assert_close(chunked, whole, **tolerance)
+
+
+def test_a_small_batch_is_one_chunk_and_its_logits_are_computed_once(monkeypatch, model, clips):
+    heads, called = model.heads, []
+    monkeypatch.setattr(model, "heads", lambda x: called.append(len(x)) or heads(x))
+    set_nll(*token_nll(model, *clips)).mean().backward()
+    assert called == [18]
 
 
 def test_the_loss_is_fp32_under_autocast(model, clips):

@@ -67,6 +67,33 @@ def test_gradients_are_finite_in_a_mixed_batch(model, batch):
     assert all(parameter.grad.abs().max() > 0 for parameter in model.parameters())
 
 
+def test_checkpointed_activations_are_computed_again_to_the_same_gradients(model, batch):
+    calls = []
+    model.transformer.layers[1].linear1.register_forward_hook(lambda *_: calls.append(1))
+    gradients = []
+    for again in (False, True):
+        model.checkpoint_activations = again
+        model.zero_grad()
+        model(*batch).square().mean().backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    assert all(torch.equal(*pair) for pair in zip(*gradients, strict=True))
+    assert len(calls) == 3
+    with torch.no_grad():
+        model(*batch)
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_positions_stay_fp32(model, dtype):
+    table = model.positions
+    model.to(dtype)
+    assert model.out_norm.weight.dtype == dtype
+    assert torch.equal(model.positions, table)
+    assert model.positions.dtype == torch.float32
+    assert torch.equal(model.float().positions, table)
+    assert "positions" not in model.state_dict()
+
+
 def test_the_seed_decides_the_weights_and_leaves_the_global_generator_out():
     torch.manual_seed(5)
     one = MusicGenLM(CONFIG, seed=3).state_dict()

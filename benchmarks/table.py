@@ -1,0 +1,182 @@
+"""Writes the tables of docs/performance.md from benchmarks/results/*.json; the prose around them is written by hand.
+
+`python -m benchmarks.table`
+"""
+
+import json
+from pathlib import Path
+
+from benchmarks.measure import RESULTS
+
+PAGE = Path(__file__).parents[1] / "docs/performance.md"
+NAMED = ("default", "small")
+NAMES = {
+    "fp32": "fp32",
+    "bf16": "bf16",
+    "bf16-checkpointed": "bf16, activations computed again",
+}
+WANTED = {  # times audiocraft's speed
+    ("generation", "default", "fp32"): 2.5,
+    ("generation", "small", "fp32"): 1.5,
+    ("generation", "small", "bf16"): 3.0,
+    ("training", "default", "fp32"): 3.0,
+    ("training", "small", "fp32"): 1.1,
+    ("training", "small", "bf16"): 2.5,
+}
+
+
+def read(name):
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def number(value):
+    """Three digits."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def ranged(spread):
+    return f"{number(spread['median'])} ({number(spread['min'])} to {number(spread['max'])})"
+
+
+def rows(header, lines):
+    return ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *lines]]
+
+
+def ratio_table():
+    """Every comparison of speed: seconds of both, ratio with its range over the rounds, what was aimed at."""
+    lines = []
+    for kind in ("generation", "training"):
+        for size in NAMED:
+            found = read(f"{kind}-{size}")
+            for run in list(found["seconds"])[1:]:
+                aim = WANTED.get((kind, size, run))
+                lines.append([
+                    *(kind, size, NAMES[run]),
+                    *(ranged(found["seconds"][side]) for side in ("audiocraft", run)),
+                    f"**{ranged(found['ratio'][run])}**",
+                    f"{aim}" if aim else "",
+                    str(found["ratio"][run]["n"]),
+                ])  # fmt: skip
+    for kind, aim in (("generation", "5"), ("training", "2")):
+        lines.append([kind, "small, on a GPU", "", "", "", "not measured: no GPU", aim, "0"])
+    header = ["", "model", "ours", "audiocraft, s", "ours, s", "times as fast", "aim", "n"]
+    return rows(header, lines)
+
+
+def exactness_table():
+    lines = []
+    for size in NAMED:
+        found = read(f"generation-{size}")
+        for run in list(found["seconds"])[1:]:
+            along = found["bf16"] if run == "bf16" else None
+            lines.append([
+                *("generation", size, NAMES[run]),
+                f"{found['equal_tokens'][run]:.2%} of greedy tokens equal"
+                + (f"; along the same tokens: logits off by {along['relative_logit_error']:.2%} (root mean square), "
+                   f"{along['equal_choices']:.1%} of choices equal" if along else ""),
+            ])  # fmt: skip
+        found = read(f"training-{size}")
+        for run in list(found["seconds"])[1:]:
+            theirs, ours = found["loss"]["audiocraft"], found["loss"][run]
+            lines.append(["training", size, NAMES[run], f"loss {ours:.5f} against {theirs:.5f}"])
+    return rows(["", "model", "ours", "equal to audiocraft"], lines)
+
+
+def memory_table():
+    lines = []
+    for size in NAMED:
+        memory = read(f"training-{size}")["memory_mb"]
+        for run in list(memory)[1:]:
+            lines.append([size, NAMES[run], *(number(memory[side]["median"]) for side in ("audiocraft", run))])
+    return rows(["model", "ours", "audiocraft, MiB", "ours, MiB"], lines)
+
+
+def loss_table():
+    found = read("training-loss")
+    lines = []
+    for frames in ("500", "1000", "1500"):
+        whole, chunks = found[frames]["whole"], found[frames]["chunks"]
+        lines.append([frames, *(number(run[key]) for key in ("memory_mb", "seconds") for run in (whole, chunks))])
+    return rows(["frames", "whole, MiB", "in chunks, MiB", "whole, s", "in chunks, s"], lines)
+
+
+def limit_table():
+    """How far generation is from the memory's speed, and training from the speed of large products."""
+    lines = []
+    for size in NAMED:
+        found = read(f"generation-{size}")
+        steps = found["size"]["frames"] + found["size"]["n_q"] - 1
+        for run in list(found["seconds"])[1:]:
+            speed = found["bytes_a_step"][run] * steps / found["seconds"][run]["median"] / 1e9
+            limit = found["limits"]["read_gb_s"]
+            lines.append(["generation", size, NAMES[run], f"{number(speed)} GB/s read", f"{number(limit)} GB/s",
+                          f"{speed / limit:.0%}", shares(found["profile"][run])])  # fmt: skip
+    for size in NAMED:
+        found = read(f"training-{size}")
+        for run in list(found["seconds"])[1:]:
+            dtype = "bfloat16" if run.startswith("bf16") else "float32"
+            speed, limit = found["flops"] / found["seconds"][run]["median"] / 1e9, found["limits"][f"{dtype}_gflop_s"]
+            lines.append(["training", size, NAMES[run], f"{number(speed)} GFLOP/s", f"{number(limit)} GFLOP/s",
+                          f"{speed / limit:.0%}", ""])  # fmt: skip
+    return rows(["", "model", "ours", "reached", "the machine's", "share", "time in"], lines)
+
+
+def shares(profile):
+    return ", ".join(f"{kind} {share:.0%}" for kind, share in profile.items())
+
+
+def startup_table():
+    found = read("startup")
+    lines = [[name, ranged(found["seconds"][name]), ranged(found["of_torch"][name])] for name in found["seconds"]]
+    return rows(["import", "seconds", "of torch's"], lines)
+
+
+def growth_table(kind):
+    found = read(f"{kind}-growth")
+    lines = []
+    for axis, points in found.items():
+        if axis != "machine":
+            for p in points:
+                lines.append([
+                    *(axis, str(p["batch"]), str(p["frames"]), f"{p['layers']} x {p['dim']}"),
+                    *(f"{p['parameters'] / 1e6:.1f} M", number(p["seconds"]), number(p["memory_mb"])),
+                ])  # fmt: skip
+    return rows([kind, "batch", "frames", "layers x width", "parameters", "seconds", "memory, MiB"], lines)
+
+
+def machine_line():
+    m = read("generation-small")["machine"]
+    loads = [read(f"{kind}-{size}")["machine"]["load"] for kind in ("generation", "training") for size in NAMED]
+    return [
+        f"Measured on {m['cores']} cores of an {m['cpu']} processor ({'with' if m['avx512_bf16'] else 'without'} "
+        f"AVX512-BF16), {m['threads']} threads, torch {m['torch']}, Python {m['python']}. "
+        f"Load of the machine during the comparisons: {min(loads)} to {max(loads)}, of which 2 are the benchmark's own."
+    ]
+
+
+TABLES = {
+    "machine": machine_line,
+    "ratios": ratio_table,
+    "exactness": exactness_table,
+    "memory": memory_table,
+    "loss": loss_table,
+    "limits": limit_table,
+    "startup": startup_table,
+    "generation growth": lambda: growth_table("generation"),
+    "training growth": lambda: growth_table("training"),
+}
+
+
+def main():
+    """Replace what stands between `<!-- NAME -->` and `<!-- end -->` for each table."""
+    text = PAGE.read_text()
+    for name, table in TABLES.items():
+        before, _, rest = text.partition(f"<!-- {name} -->\n")
+        _, _, after = rest.partition("<!-- end -->")
+        text = "\n".join([f"{before}<!-- {name} -->", *table(), f"<!-- end -->{after}"])
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
