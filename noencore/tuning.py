@@ -38,6 +38,8 @@ def tune_table(grid, dev, outcomes):
         rises = {f"{name}_rise": seeds[f"nll_{name}"] / start[f"nll_{name}"] - 1 for name in ("remain", "utility")}
         rows.append(row | seeds.to_dict() | rises)
     table = pd.DataFrame(rows)
+    keys = sorted({key for point in grid.values() for key in point["parameters"]})
+    table = table[["recipe", "point", "n_seeds", *keys, *table.columns.drop(["recipe", "point", "n_seeds", *keys])]]
     table["distance"] = table["ks_gold"] if gold else (table["nll_forget"] - table["nll_holdout"]).abs()
     table["chosen"] = _chosen(table)
     return table.sort_values(["recipe", "point"], key=_natural, ignore_index=True)

@@ -73,6 +73,14 @@ def test_every_recipe_has_its_own_choice_or_none():
     assert search(points)["chosen"].tolist() == [False, True, False]
 
 
+def test_parameters_stand_together():
+    grid = {"ga_1": {"recipe": "ga", "parameters": {"lr": 1.0}}, "npo_1": {"recipe": "npo", "parameters": {"b": 2.0}}}
+    dev = {**TRAINED, "ga_1-0": clips(2.5), "npo_1-0": clips(2.5)}
+    table = tune_table(grid, dev, {model: {"status": "ok", "picked_step": 1} for model in ("ga_1-0", "npo_1-0")})
+    assert table.columns[:6].tolist() == ["recipe", "point", "n_seeds", "b", "lr", "status"]
+    assert table["lr"].isna().tolist() == [False, True]
+
+
 def test_without_gold_the_gap_to_holdout_decides():
     points = {"ga_1": clips(2.8), "ga_2": clips(2.9, holdout=3.3)}
     table = search(points, {"target-0": TRAINED["target-0"]})
