@@ -93,60 +93,37 @@ def without_captions(clips):
 def train_model(config, clips, recipe, seed, checkpoint_path, progress=iter):
     """Train a model from scratch on all of `clips` (a tokens.Clips); returns (model in eval mode, Cost).
 
-    Resumes from `checkpoint_path` where an earlier run left one.
+    Resumes from `checkpoint_path` where an earlier run left one. On a GPU the loss is computed under bf16 autocast.
+    Raises UserError where the loss leaves the finite numbers.
     """
-    device = pick_device()
+    device = torch.device(pick_device())
     model = MusicGenLM(config, seed=seed).to(device)
     model.checkpoint_activations = recipe.checkpoint_activations
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.weight_decay, fused=True
     )
-
-    def loss(step):
+    checkpoint = Checkpoint(checkpoint_path, model, optimizer)
+    done, notes = checkpoint.resume()
+    seen, spent, started = notes.get("tokens", 0), notes.get("seconds", 0.0), time.monotonic()
+    for step in progress(range(done, recipe.steps)):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, recipe.steps, recipe.lr, recipe.warmup)
         batch = clips.take(batch_indices(len(clips), recipe.batch, step, seed)).to(device)
         if np.random.default_rng([seed, 2, step]).random() < recipe.p_uncond:
             batch = without_captions(batch)
-        return set_nll(*token_nll(model, batch.codes, batch.text, batch.text_mask)).mean(), batch.codes.numel()
-
-    def rate(step):
-        return learning_rate(step, recipe.steps, recipe.lr, recipe.warmup)
-
-    cost, _ = run_steps(model, optimizer, loss, rate, recipe.steps, checkpoint_path, progress=progress)
-    return model.eval(), cost
-
-
-def run_steps(model, optimizer, loss, rate, steps, checkpoint_path, observe=None, progress=iter):
-    """The loop that training and unlearning share; returns (Cost, list of what observe returned).
-
-    loss(step) -> (scalar tensor, tokens seen); rate(step) -> learning rate; observe(step) is called before each step
-    and after the last, and may return a json value to keep. On a GPU the loss is computed under bf16 autocast.
-    Raises UserError where the weights are not fp32, FloatingPointError where a loss is not finite.
-    """
-    require_fp32(model)
-    device = next(model.parameters()).device
-    checkpoint = Checkpoint(checkpoint_path, model, optimizer)
-    done, notes = checkpoint.resume()
-    seen, spent, kept = notes.get("tokens", 0), notes.get("seconds", 0.0), notes.get("kept", [])
-    started = time.monotonic()
-    for step in progress(range(done, steps)):
-        if observe and (value := observe(step)) is not None:
-            kept.append(value)
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step)
         with autocast(device):
-            value, tokens = loss(step)
-        if not torch.isfinite(value):
-            raise FloatingPointError(f"the loss is {value.item()} at step {step}")
+            loss = set_nll(*token_nll(model, batch.codes, batch.text, batch.text_mask)).mean()
+        if not torch.isfinite(loss):
+            raise UserError(f"config: training.lr: the loss is {loss.item()} at step {step}; lower it")
         optimizer.zero_grad()
-        value.backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        seen += tokens
-        checkpoint.save(step + 1, {"tokens": seen, "seconds": spent + time.monotonic() - started, "kept": kept})
-    if observe and (value := observe(steps)) is not None:
-        kept.append(value)
+        seen += batch.codes.numel()
+        checkpoint.save(step + 1, {"tokens": seen, "seconds": spent + time.monotonic() - started})
     checkpoint.remove()
-    return Cost(spent + time.monotonic() - started, steps, seen, peak_memory_mb(device.type), device.type), kept
+    seconds = spent + time.monotonic() - started
+    return model.eval(), Cost(seconds, recipe.steps, seen, peak_memory_mb(device.type), device.type)
 
 
 def peak_memory_mb(device):

@@ -1,6 +1,6 @@
 """The run of a recipe: steps from the target's weights, and the weights to keep.
 
-Training has its own loop (training.run_steps): this one weighs two losses, splits batches, holds weights back, stops
+Training has its own loop (training.train_model): this one weighs two losses, splits batches, holds weights back, stops
 early, and survives a loss that leaves the finite numbers.
 """
 
@@ -13,7 +13,15 @@ import torch
 
 from noencore.checkpoints import Checkpoint
 from noencore.errors import UserError
-from noencore.training import Cost, dev_frames, learning_rate, peak_memory_mb, pick_device
+from noencore.training import (
+    Cost,
+    autocast,
+    dev_frames,
+    learning_rate,
+    peak_memory_mb,
+    pick_device,
+    require_fp32,
+)
 from noencore.unlearning.batches import Batches
 from noencore.unlearning.objectives import FORGET_LOSSES, REMAIN_LOSSES
 from noencore.unlearning.scopes import SCOPES

@@ -71,6 +71,13 @@ def nll(result, name, point=-1):
     return result.curve["nll"][result.curve["set"] == name].iloc[point]
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_in_half_precision_are_not_trained(make_target, forget, remain, dev, tmp_path, dtype):
+    model = make_target().to(dtype)
+    with pytest.raises(UserError, match=rf"emb\.0\.weight is {dtype}, and training needs torch\.float32: .*get lost"):
+        unlearn(model, make_recipe("x", GA), forget, remain, dev, 0, tmp_path / "x.safetensors")
+
+
 def test_none_leaves_every_weight_as_it_was(run, make_target):
     result = run({"forget": "none"})
     assert same_weights(result.model, make_target())
