@@ -10,6 +10,7 @@ SHOWN = {  # column of summary.csv: heading
     "nll_holdout": "holdout",
     "nll_remain": "remain",
     "nll_utility": "utility",
+    "ks_gold_forget": "KS gold",
     "membership_auc": "AUC",
     "continuation_match_0_forget": "match",
     "wrong_caption_gain_forget": "assoc.",
@@ -36,8 +37,11 @@ def show_results(tables):
     if not (tables / "summary.csv").exists():
         return
     print(f"\n{summary_text(pd.read_csv(tables / 'summary.csv'))}\n")
-    print("NLL in nats a token (gold is the aim on forget, target on the rest); AUC of forget against holdout (0.5: no")
-    print("trace); match: share of greedy tokens equal to the clip's; assoc.: NLL that a wrong caption costs.\n")
+    print(
+        "NLL in nats a token (gold is the aim on forget, target on the rest); KS gold: distance of the NLLs on forget"
+    )
+    print("to gold's (of gold: to each other); AUC of forget against holdout (0.5: no trace); match: share of greedy")
+    print("tokens equal to the clip's; assoc.: NLL that a wrong caption costs.\n")
     for path in sorted([*tables.glob("*.csv"), *(tables.parent / "figures").glob("*.png")]):
         print(path)
 

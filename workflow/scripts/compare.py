@@ -6,12 +6,15 @@ import pandas as pd
 from noencore import logs
 from noencore.comparison import diverged_models, findings_table, metrics_table
 from noencore.files import read_parquet, write_parquet
+from noencore.metrics.gold import gold_rows
 
 logs.start(snakemake.log[0])
 models = json.loads(snakemake.params.spec)
 diverged = diverged_models(json.loads(Path(path).read_text()) for path in snakemake.input.costs)
-metrics = pd.concat([read_parquet(path) for path in snakemake.input.metrics], ignore_index=True)
+split = read_parquet(snakemake.input.split)
 scores = {model: read_parquet(path) for model, path in zip(models, snakemake.input.scores, strict=True)}
+families = [read_parquet(path) for path in snakemake.input.metrics]
+metrics = pd.concat([*families, gold_rows(scores, split)], ignore_index=True)
 frames = {model: metrics[metrics["model"] == model].drop(columns="model") for model in models}
 write_parquet(metrics_table(frames, diverged), snakemake.output.metrics)
-write_parquet(findings_table(scores, read_parquet(snakemake.input.split), diverged=diverged), snakemake.output.findings)
+write_parquet(findings_table(scores, split, diverged=diverged), snakemake.output.findings)
