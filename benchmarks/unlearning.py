@@ -1,6 +1,6 @@
 """What a step of each method costs beside a step of plain fine-tuning, in time and in memory.
 
-    python benchmarks/unlearning.py [--size small] [--rounds 30]
+    python -m benchmarks.unlearning [--size small] [--rounds 30]
 
 Time: steps of a method and of fine-tuning (cross entropy on remain) alternate, on the same batch size; the ratio of
 each pair is taken, and its median and quartiles are written. Memory: the peak of a fresh process a method, whose
@@ -17,8 +17,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 import torch
@@ -136,7 +134,8 @@ def main():
         def memory(entry):
             command = [
                 sys.executable,
-                __file__,
+                "-m",
+                "benchmarks.unlearning",
                 "--size",
                 size,
                 "--memory-of",
