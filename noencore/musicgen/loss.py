@@ -27,8 +27,8 @@ def token_nll(model, codes, text, text_mask, targets=None):
 
     codes: [B, K, T] int64, what the model reads; targets: [B, K, T], what it is scored on (default: codes).
     text [B, L, text_dim] and text_mask [B, L]: see `MusicGenLM.forward`.
-    Returns nll [B, K, T] fp32 and valid [K, T] bool: valid iff t + q < T, and nll is exactly 0
-    elsewhere. Raises ValueError where T < K: the last codebook would have no valid frame.
+    Returns nll [B, K, T], fp32 (fp64 from a model in fp64), and valid [K, T] bool: valid iff t + q < T, and
+    nll is exactly 0 elsewhere. Raises ValueError where T < K: the last codebook would have no valid frame.
     """
     T, (K, special) = codes.shape[-1], (model.config.n_q, model.config.card)
     if T < K:
@@ -53,8 +53,8 @@ def token_nll(model, codes, text, text_mask, targets=None):
 
 def _chunk_nll(model, x, wanted):
     """x [n, dim] and wanted [n, K] -> NLL of each, [n * K]; 0 where `card` is wanted."""
-    # Under autocast the logits are bf16, in which a likelihood has two digits: hence float().
-    logits = model.heads(x).flatten(0, 1).float()
+    # Under autocast the logits are bf16, in which a likelihood has two digits: hence fp32.
+    logits = at_least_fp32(model.heads(x).flatten(0, 1))
     return F.cross_entropy(logits, wanted.flatten(), ignore_index=model.config.card, reduction="none")
 
 
@@ -66,3 +66,8 @@ def clip_nll(nll, valid):
 def set_nll(nll, valid):
     """Mean of the codebook means of each clip: nll [B, K, T], valid [K, T] -> [B]. Its mean: a set's NLL."""
     return clip_nll(nll, valid).mean(-1)
+
+
+def at_least_fp32(logits):
+    """Half precision to fp32; fp32 and fp64 as they are."""
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))

@@ -136,7 +136,8 @@ class MusicGenLM(nn.Module):
         steps = sequence.shape[-1]
         if start + steps > len(self.positions):
             raise ValueError(f"{start + steps} steps, but the position table ends at {len(self.positions)}")
-        x = sum(emb(codes).float() for emb, codes in zip(self.emb, sequence.unbind(1)))
+        precise = torch.promote_types(self.emb[0].weight.dtype, torch.float32)
+        x = sum(emb(codes).to(precise) for emb, codes in zip(self.emb, sequence.unbind(1)))
         return x + self.positions[start : start + steps]
 
     def project_text(self, text, text_mask):
