@@ -148,10 +148,11 @@ def growth_table(kind):
 def machine_line():
     m = read("generation-small")["machine"]
     loads = [read(f"{kind}-{size}")["machine"]["load"] for kind in ("generation", "training") for size in NAMED]
+    threads = "one thread, in seconds of the processor" if m["threads"] == 1 else f"{m['threads']} threads"
     return [
         f"Measured on {m['cores']} cores of an {m['cpu']} processor ({'with' if m['avx512_bf16'] else 'without'} "
-        f"AVX512-BF16), {m['threads']} threads, torch {m['torch']}, Python {m['python']}. "
-        f"Load of the machine during the comparisons: {min(loads)} to {max(loads)}, of which 2 are the benchmark's own."
+        f"AVX512-BF16) with {threads}, torch {m['torch']}, Python {m['python']}. Load of the machine meanwhile: "
+        f"{min(loads)} to {max(loads)}, of which {m['threads']} is the benchmark's own."
     ]
 
 

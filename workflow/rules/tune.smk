@@ -1,4 +1,4 @@
-# Only with presets/tune.yaml: which points of a grid are best on dev, by the rule of noencore/tuning.py.
+# Only with presets/tuned-tune.yaml: which points of a grid are best on dev, by the rule of noencore/tuning.py.
 if "tune" in config:
 
     rule tune:

@@ -113,6 +113,14 @@ def test_the_loss_is_fp32_under_autocast(model, clips):
     torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0)
 
 
+def test_a_model_in_fp64_gives_a_loss_in_fp64(model, clips):
+    codes, text, mask = clips
+    single = token_nll(model, *clips)[0]
+    double = token_nll(model.double(), codes, text, mask)[0]
+    assert double.dtype == torch.float64
+    assert 0 < (double - single).abs().max() < 1e-5
+
+
 def test_a_clip_shorter_than_the_delay_is_refused(model, clips):
     with pytest.raises(ValueError, match="too short"):
         token_nll(model, clips[0][..., :3], *clips[1:])
