@@ -24,8 +24,8 @@ lint: setup
 	$(ACTIVE) snakefmt --check Snakefile workflow
 	$(ACTIVE) snakemake --lint
 
-# Speed and memory against audiocraft: benchmarks/results/*.json and the tables of docs/performance.md. 20 minutes on two
-# quiet cores; `python -m benchmarks.generation default` is one part.
+# Speed and memory against audiocraft: benchmarks/results/*.json and the tables of docs/performance.md. Half an hour on two
+# cores, which should be quiet; `python -m benchmarks.generation default` is one part.
 bench: setup
 	$(ACTIVE) python -m benchmarks.startup
 	$(ACTIVE) python -m benchmarks.generation

@@ -24,7 +24,7 @@ def spread(values):
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "n": len(values)}
 
 
-def alternate(runs, rounds):
+def alternate(runs, rounds, clock=clock):
     """Seconds of each of `runs`, a dict name -> function, in turn, `rounds` times: dict name -> list of seconds.
 
     The i-th of each come from the same minutes, so that their ratio outlives a neighbour on the machine.

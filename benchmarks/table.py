@@ -134,6 +134,8 @@ def startup_table():
 
 def growth_table(kind):
     found = read(f"{kind}-growth")
+    if found is None:
+        return ["Not measured yet."]
     lines = []
     for axis, points in found.items():
         if axis != "machine":

@@ -93,7 +93,7 @@ class MusicGenLM(nn.Module):
 
     `seed` draws audiocraft's initialisation from its own generator; None leaves the weights undefined, for a
     caller that loads them. `checkpoint_activations` (False at first) makes a layer keep nothing but its input for the
-    backward pass and compute the rest again: the same gradients, less memory, a third more time.
+    backward pass and compute the rest again: the same gradients, less memory, more time.
     """
 
     def __init__(self, config, seed=None):
