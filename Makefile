@@ -30,6 +30,7 @@ bench: setup
 	$(ACTIVE) python -m benchmarks.startup
 	$(ACTIVE) python -m benchmarks.generation
 	$(ACTIVE) python -m benchmarks.training_step
+	$(ACTIVE) python -m benchmarks.unlearning
 	$(ACTIVE) python -m benchmarks.table
 
 # requirements.txt from requirements.in; pins stay where they can (delete the file to renew them all).

@@ -15,12 +15,12 @@ import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from benchmarks import measure
 from noencore.files import write_json
 from noencore.musicgen.model import ModelConfig, MusicGenLM
 from noencore.tokens import Clips
@@ -91,9 +91,9 @@ def stepper(size, entry, directory):
 
 
 def seconds(take, step):
-    started = time.perf_counter()
+    started = measure.clock()
     take(step)
-    return time.perf_counter() - started
+    return measure.clock() - started
 
 
 def compare_time(size, entry, directory, rounds):
