@@ -1,4 +1,4 @@
-"""Writes the tables of docs/performance.md from benchmarks/results/*.json; the prose around them is written by hand.
+"""Writes the tables of PAGES from benchmarks/results/*.json; the prose around them is written by hand.
 
 `python -m benchmarks.table`
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.measure import RESULTS
 
-PAGE = Path(__file__).parents[1] / "docs/performance.md"
+PAGES = [Path(__file__).parents[1] / "docs" / name for name in ("performance.md", "methods.md")]
 NAMED = ("default", "small")
 NAMES = {
     "fp32": "fp32",
@@ -158,6 +158,17 @@ def machine_line():
     ]
 
 
+def methods_table():
+    """Time and memory of a method's step, beside a step of fine-tuning on as many clips."""
+    found = read("unlearning-cpu-default")
+    lines = []
+    for name, cost in found["time"].items():
+        memory = found["memory_ratio"].get(name)
+        low, high = cost["quartiles"]
+        lines.append([f"`{name}`", f"{cost['ratio']:.2f} ({low:.2f} to {high:.2f})", f"{memory:.2f}" if memory else ""])
+    return rows(["method", "time of a step", "peak memory"], lines)
+
+
 TABLES = {
     "machine": machine_line,
     "ratios": ratio_table,
@@ -168,17 +179,20 @@ TABLES = {
     "startup": startup_table,
     "generation growth": lambda: growth_table("generation"),
     "training growth": lambda: growth_table("training"),
+    "methods": methods_table,
 }
 
 
 def main():
-    """Replace what stands between `<!-- NAME -->` and `<!-- end -->` for each table."""
-    text = PAGE.read_text()
-    for name, table in TABLES.items():
-        before, _, rest = text.partition(f"<!-- {name} -->\n")
-        _, _, after = rest.partition("<!-- end -->")
-        text = "\n".join([f"{before}<!-- {name} -->", *table(), f"<!-- end -->{after}"])
-    PAGE.write_text(text)
+    """Replace what stands between `<!-- NAME -->` and `<!-- end -->`, on the page where a table has its place."""
+    for page in PAGES:
+        text = page.read_text()
+        for name, table in TABLES.items():
+            before, mark, rest = text.partition(f"<!-- {name} -->\n")
+            if mark:
+                _, _, after = rest.partition("<!-- end -->")
+                text = "\n".join([f"{before}<!-- {name} -->", *table(), f"<!-- end -->{after}"])
+        page.write_text(text)
 
 
 if __name__ == "__main__":
