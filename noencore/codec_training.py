@@ -13,6 +13,7 @@ from noencore.catalogue.abc import read_collection, read_notes
 from noencore.catalogue.performance import TEMPI, kind, seconds
 from noencore.catalogue.synthesis import TIMBRES, render
 from noencore.codec import build
+from noencore.pitch import read_pitches
 
 STFT_SIZES = (128, 512, 2048)
 
@@ -110,16 +111,14 @@ def evaluate(codec, waves):
     in the original whose pitch in the decoded wave is voiced and within 50 cents. n: waves; voiced_frames: frames
     behind it.
     """
-    import librosa
-
-    ratios, right, voiced = [], 0, 0
-    for wave in waves:
-        decoded = codec.decode(codec.encode(wave))
-        wave = wave[: len(decoded)]
-        ratios.append(float(snr_db(wave, decoded)))
-        pitches = [librosa.pyin(x, fmin=110, fmax=2000, sr=codec.config.sample_rate)[0] for x in (wave, decoded)]
-        heard = ~np.isnan(pitches[0])
-        cents = 1200 * np.abs(np.log2(pitches[1][heard] / pitches[0][heard]))
+    decoded = [codec.decode(codec.encode(wave)) for wave in waves]
+    waves = [wave[: len(again)] for wave, again in zip(waves, decoded)]
+    ratios = [float(snr_db(wave, again)) for wave, again in zip(waves, decoded)]
+    pitches = read_pitches([*waves, *decoded], codec.config.sample_rate)
+    right, voiced = 0, 0
+    for original, again in zip(pitches[: len(waves)], pitches[len(waves) :]):
+        heard = ~np.isnan(original)
+        cents = 1200 * np.abs(np.log2(again[heard] / original[heard]))
         right, voiced = right + int((cents <= 50).sum()), voiced + int(heard.sum())
     return {
         "snr_db": float(np.mean(ratios)),
