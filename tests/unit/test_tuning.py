@@ -57,6 +57,21 @@ def test_distances_by_hand():
     assert table.loc["npo_1", "membership_auc"] == pytest.approx((81 - 6 - 4 / 2) / 81)
 
 
+def test_the_whole_interval_of_the_harm_counts():
+    """A rise of 1 % on the average clip is too much where clips differ."""
+    uneven = clips(2.95)
+    rise = np.tile([0.0, 0.12], 5)[:9]
+    uneven.loc[uneven["set"] == "utility", "nll"] += rise
+    table = search(POINTS | {"npo_4": uneven, "npo_5": clips(2.95, utility=4.04)})
+    shares = rise / 4.0
+    high = shares.mean() + 2.306 * shares.std(ddof=1) / 3  # Student, 8 degrees of freedom
+    assert table.loc["npo_4", "utility_rise"] < 0.02
+    assert table.loc["npo_4", "utility_rise_high"] == pytest.approx(high, rel=1e-3)
+    assert high > 0.02
+    assert table.loc["npo_5", "utility_rise_high"] == pytest.approx(0.01)
+    assert table.index[table["chosen"]].tolist() == ["npo_5"]
+
+
 def test_the_rule_takes_the_nearest_to_gold_within_the_harm_and_the_better_on_remain_of_equals():
     table = search()
     assert table.index[table["chosen"]].tolist() == ["npo_10"]

@@ -15,4 +15,6 @@ for model, path in zip(spec["models"], snakemake.input.dev, strict=True):
     dev[model] = frame[frame["step"] == step]
 table = tune_table(spec["grid"], dev, outcomes)
 write_csv(table, snakemake.output.tune)
-logs.log.info("%s:\n%s", RULE, table.loc[table["chosen"], ["point", "distance", "utility_rise"]].to_string(index=False))
+logs.log.info(
+    "%s:\n%s", RULE, table.loc[table["chosen"], ["point", "distance", "utility_rise_high"]].to_string(index=False)
+)
