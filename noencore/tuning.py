@@ -12,8 +12,8 @@ UTILITY_BOUND = 0.02  # a rise of the NLL on utility over the target's, as a sha
 RULE = (
     "of the points of a recipe that diverge with no seed and raise the NLL on utility by at most "
     f"{UTILITY_BOUND:.0%} (the 95 % interval over dev clips lies below), the one whose NLLs on forget are nearest to "
-    "gold's (KS distance, mean over seeds and gold models; without gold: whose mean NLL on forget is nearest to that on "
-    "holdout); of equals the one with the lower NLL on remain"
+    "gold's (KS distance, mean over seeds and gold models; without gold: whose mean NLL on forget is nearest to that "
+    "on holdout); of equals the one with the lower NLL on remain"
 )
 
 
@@ -59,7 +59,7 @@ def summary(frame, gold):
 
 
 def utility_rise_high(frames, target):
-    """Upper end of the 95 % interval of the relative rise of NLL on utility: Student's, over clips, means over seeds."""
+    """Upper end of the 95 % interval of the relative rise of NLL on utility; Student's, over clips (means of seeds)."""
     per_clip = [frame[frame["set"] == "utility"].set_index("clip_id")["nll"] for frame in (target, *frames)]
     start, mean = per_clip[0], sum(per_clip[1:]) / len(frames)
     return t_interval((mean - start) / start.mean()).high
