@@ -8,7 +8,7 @@ from noencore.files import atomic
 
 # Okabe and Ito's colours, told apart by colour-blind readers, in the order in which recipes are met.
 COLOURS = ("#000000", "#009E73", "#E69F00", "#56B4E9", "#0072B2", "#D55E00", "#CC79A7")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # one more than colours: 56 recipes have a sign of their own
 
 
 def draw_tradeoff(metrics, png, svg):
