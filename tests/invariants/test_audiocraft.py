@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from benchmarks.peers import audiocraft_lm, conditions, stored_states
 from noencore.musicgen import decode
 from noencore.musicgen import loss as our_loss
 from noencore.musicgen.decode import generate
@@ -42,45 +43,8 @@ def codes():
 @pytest.fixture(scope="module")
 def reference(text):
     """audiocraft's LM in the released configuration; its conditioner looks captions "0", "1" up in `text`."""
-    from audiocraft.models.lm import LMModel
-    from audiocraft.modules.codebooks_patterns import DelayedPatternProvider
-    from audiocraft.modules.conditioners import ConditionFuser, ConditioningProvider, TextConditioner
-
-    class StoredStates(TextConditioner):
-        def tokenize(self, captions):
-            rows = torch.stack([torch.zeros_like(text[0]) if c is None else text[int(c)] for c in captions])
-            return rows, torch.tensor([[c is not None] * LENGTH for c in captions]).int()
-
-        def forward(self, inputs):
-            rows, mask = inputs
-            return self.output_proj(rows) * mask.unsqueeze(-1), mask
-
     torch.manual_seed(0)
-    return LMModel(
-        DelayedPatternProvider(CONFIG.n_q),
-        ConditioningProvider({"description": StoredStates(CONFIG.text_dim, CONFIG.dim)}),
-        ConditionFuser({"cross": ["description"], "prepend": [], "sum": [], "input_interpolate": []}),
-        n_q=CONFIG.n_q,
-        card=CONFIG.card,
-        dim=CONFIG.dim,
-        num_heads=CONFIG.heads,
-        num_layers=CONFIG.layers,
-        hidden_scale=CONFIG.hidden_scale,
-        norm_first=True,
-        bias_proj=False,
-        bias_ff=False,
-        bias_attn=False,
-        dropout=0.0,
-        activation="gelu",
-        causal=True,
-        custom=False,
-        memory_efficient=True,
-        cross_attention=True,
-        weight_init="gaussian",
-        depthwise_init="current",
-        zero_bias_init=True,
-        cfg_coef=3.0,
-    ).eval()
+    return audiocraft_lm(CONFIG, stored_states(text, CONFIG.dim))
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +52,6 @@ def model(reference):
     model = MusicGenLM(CONFIG)
     model.load_state_dict(reference.state_dict())
     return model
-
-
-def conditions(captions):
-    from audiocraft.modules.conditioners import ConditioningAttributes
-
-    return [ConditioningAttributes(text={"description": caption}) for caption in captions]
 
 
 def test_weights_go_back_to_audiocraft(reference, model, codes, text, mask):
