@@ -166,7 +166,7 @@ def methods_table():
         memory = found["memory_ratio"].get(name)
         low, high = cost["quartiles"]
         lines.append([f"`{name}`", f"{cost['ratio']:.2f} ({low:.2f} to {high:.2f})", f"{memory:.2f}" if memory else ""])
-    return rows(["method", "time of a step", "peak memory"], lines)
+    return rows(["method", f"time of a step, {found['rounds']} pairs", "peak memory"], lines)
 
 
 TABLES = {

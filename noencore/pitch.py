@@ -1,7 +1,7 @@
 """The pitch of audio by librosa's pyin, in a process of its own.
 
 pyin runs code that numba compiled, and in a process that had loaded torch and audiocraft that code ended in a
-segmentation fault (numba 0.68.1: 2 of 9 runs of the codec's tests). By itself it never did.
+segmentation fault (numba 0.68.1: 2 of 7 runs of the codec's tests). By itself it never did.
 """
 
 import subprocess
