@@ -1,13 +1,15 @@
 """Scores: a clip's values are its own, whatever it is scored with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from noencore.errors import UserError
-from noencore.files import write_tensors
+from noencore.files import read_tensors
 from noencore.musicgen.loss import clip_nll, token_nll
-from noencore.scores import TokenScores, load_token_scores, save_token_scores
+from noencore.scores import TokenScores, save_token_scores, token_scores
 from noencore.scoring import BATCH, score, wrong_captions
 from noencore.tokens import Clips
 from noencore.training import mean_nll, without_captions
@@ -107,21 +109,24 @@ def test_the_caption_condition_is_the_mean_of_its_tokens(scores, tokens, clips):
 
 
 def test_token_scores_survive_the_disk(tokens, tmp_path):
-    save_token_scores(tokens, tmp_path / "a.safetensors")
-    read = load_token_scores(tmp_path / "a.safetensors")
-    assert read.ids == tokens.ids
+    save_token_scores(replace(tokens, weights_sha256="abc"), tmp_path / "a.safetensors")
+    read = token_scores(read_tensors(tmp_path / "a.safetensors"))
+    assert (read.ids, read.weights_sha256) == (tokens.ids, "abc")
     assert (read.nll == tokens.nll).all()
     assert (read.rank == tokens.rank).all()
-    some = read.take(["clip0-004", "clip0-001"])
+
+
+def test_token_scores_are_taken_by_clip(tokens):
+    some = tokens.take(["clip0-004", "clip0-001"])
     assert (some.nll == tokens.nll[[4, 1]]).all()
+    assert (some.rank == tokens.rank[[4, 1]]).all()
     with pytest.raises(UserError, match="no token scores of clip other"):
-        read.take(["clip0-004", "other"])
+        tokens.take(["clip0-004", "other"])
 
 
-def test_files_of_something_else_are_refused(tmp_path):
-    write_tensors({"nll": torch.zeros(1)}, tmp_path / "a.safetensors")
-    with pytest.raises(UserError, match=r"a\.safetensors: not a file of token scores; delete it"):
-        load_token_scores(tmp_path / "a.safetensors")
+def test_something_else_is_no_token_scores():
+    with pytest.raises(UserError, match="not token scores; delete"):
+        token_scores(({"nll": torch.zeros(1)}, {}))
     with pytest.raises(ValueError, match="do not match"):
         TokenScores(["a"], np.zeros((1, 2, 3)), np.zeros((1, 2, 4)))
 

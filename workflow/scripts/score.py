@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from noencore import logs
@@ -23,5 +24,5 @@ scores, tokens = score(
     lambda batches: logs.progress(batches, f"score {snakemake.wildcards.model}"),
 )
 scores.attrs["weights_sha256"] = sha256(snakemake.input.weights)
-save_token_scores(tokens, snakemake.output.tokens)
+save_token_scores(replace(tokens, weights_sha256=scores.attrs["weights_sha256"]), snakemake.output.tokens)
 write_parquet(scores, snakemake.output.scores)
