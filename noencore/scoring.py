@@ -16,16 +16,19 @@ BATCH = 8  # measured: on a CPU core 10 % less time a clip than 32, whose states
 
 
 def wrong_captions(captions, sets, count, seed):
-    """For each clip the positions of `count` clips of its set that have another caption: int array [N, count].
+    """For each clip the positions of `count` clips of its pool that have another caption: int array [N, count].
 
-    captions, sets: arrays [N]. Every wrong caption comes from the same set, so that it is as far from home as the right
-    one, and no two of a clip's are the same text. Where a set has fewer than `count` other captions, they repeat; a set
-    with a single caption raises UserError.
+    captions, sets: arrays [N]. Every wrong caption comes from the same pool, so that it is as far from home as the
+    right one. A set is a pool, but forget and holdout, which come from one source, share theirs: drawn from each alone,
+    the smaller one's captions would be nearer to one another, and membership would be told by that. No two of a clip's
+    are the same text; where a pool has fewer than `count` other captions, they repeat. One with a single caption raises
+    UserError.
     """
     rng = np.random.default_rng(seed)
     drawn = np.empty((len(captions), count), dtype=int)
-    for name in dict.fromkeys(sets):
-        members = np.flatnonzero(sets == name)
+    pools = np.where(sets == "holdout", "forget", sets)
+    for name in dict.fromkeys(pools):
+        members = np.flatnonzero(pools == name)
         distinct = members[np.unique(captions[members], return_index=True)[1]]
         if len(distinct) < 2:
             raise UserError(

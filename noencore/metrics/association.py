@@ -20,7 +20,8 @@ def caption_truth_ratio(own, wrong):
 def log_truth_ratio(own, wrong):
     """Logarithm of `caption_truth_ratio`, which it neither under- nor overflows: own [N], wrong [N, m] -> [N]."""
     own, wrong = _checked(own, wrong)
-    return np.logaddexp.reduce(own[:, None] - wrong, axis=1) - np.log(wrong.shape[1])
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp.reduce(own[:, None] - wrong, axis=1) - np.log(wrong.shape[1])
 
 
 def bounded_truth_ratio(own, wrong):

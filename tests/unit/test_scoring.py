@@ -168,6 +168,15 @@ def test_wrong_captions_follow_from_the_seed():
     assert one.tolist() == again.tolist() != other.tolist()
 
 
+def test_forget_and_holdout_share_their_wrong_captions():
+    captions = np.array([f"caption {i}" for i in range(12)])
+    sets = np.array(["forget"] * 8 + ["holdout"] * 2 + ["remain"] * 2)
+    drawn = np.concatenate([wrong_captions(captions, sets, 4, seed)[:10] for seed in range(20)])
+    assert set(drawn.ravel()) == set(range(10))
+    of_holdout = wrong_captions(captions, sets, 4, seed=0)[8]
+    assert len(set(of_holdout)) == 4
+
+
 def test_a_set_with_one_caption_is_refused():
     with pytest.raises(UserError, match="set remain has one caption only"):
         wrong_captions(np.array(["a", "b", "x", "x"]), np.array(["forget"] * 2 + ["remain"] * 2), 1, 0)
