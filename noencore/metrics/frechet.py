@@ -154,7 +154,9 @@ def checked(embeddings, width=None):
     """Embeddings [n, d] as float64. Raises ValueError for another shape or width, n < 2, or a value not finite."""
     x = np.asarray(embeddings, np.float64)
     if x.ndim != 2 or (width is not None and x.shape[1] != width):
-        raise ValueError(f"embeddings must be [n, d] with one d, not {x.shape}" + (f" beside d {width}" if width else ""))
+        raise ValueError(
+            f"embeddings must be [n, d] with one d, not {x.shape}" + (f" beside d {width}" if width else "")
+        )
     if len(x) < 2:
         raise ValueError(f"at least 2 rows are needed on each side, not {len(x)}")
     if not np.isfinite(x).all():

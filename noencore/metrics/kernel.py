@@ -91,12 +91,21 @@ def kernel_difference(reference, a, b, works_a=None, works_b=None, bandwidth="re
     if bandwidth == "eval":
         raise ValueError("a difference needs one bandwidth for both models: 'reference' or a number")
     index_a, index_b = paired_works(works_a, len(a), works_b, len(b))
-    sums_a, sums_b = (
-        kernel_sums(reference, y, None, index, bandwidth) for y, index in ((a, index_a), (b, index_b))
-    )
-    drawn, all_x = draw_works(index_a.max() + 1, seed, draws), np.ones((1, len(reference)))
-    value = sums_b.distance() - sums_a.distance()
-    return difference_of(value, sums_b.distance(all_x, drawn) - sums_a.distance(all_x, drawn), works_a)
+    drawn = draw_works(index_a.max() + 1, seed, draws)
+    weights = np.vstack([np.ones_like(drawn[:1]), drawn])
+    of_b = _part_of_generated(reference, b, index_b, bandwidth, weights)
+    value, *replicates = of_b - _part_of_generated(reference, a, index_a, bandwidth, weights)
+    return difference_of(value, np.array(replicates), works_a)
+
+
+def _part_of_generated(reference, generated, works, bandwidth, weights):
+    """KAD less what hangs on the reference alone, each work counted `weights` [b, m] times: [b]."""
+    x, y, h = _centred(reference, generated, bandwidth)
+    by_work = _indicator(works, len(y))
+    rows = np.bincount(works)
+    across = sum(by_work.T @ kernel.sum(axis=0) for _, kernel in _kernel_blocks(x, y, h))
+    within = _mean_of_pairs(_sums_by_work(y, by_work, y, by_work, h), rows, weights)
+    return SCALE * (within - 2 * (weights @ across) / (len(x) * (weights @ rows)))
 
 
 def _mean_off_diagonal(z, h):
