@@ -7,15 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noencore.comparison import (
-    cost_table,
-    diverged_models,
-    findings_table,
-    metrics_table,
-    split_model_name,
-    summary_table,
-)
+from noencore.comparison.findings import findings_table
+from noencore.comparison.tables import cost_table, diverged_models, metrics_table, summary_table
 from noencore.errors import UserError
+from noencore.experiment import split_model_name
 
 SPLIT = pd.DataFrame(
     [
@@ -225,7 +220,8 @@ def test_model_names():
 
 def test_measuring_and_comparing_need_no_torch():
     modules = [
-        "comparison",
+        "comparison.tables",
+        "comparison.findings",
         "metrics.quality",
         "metrics.association",
         "metrics.membership",

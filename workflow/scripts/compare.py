@@ -4,7 +4,8 @@ from pathlib import Path
 import pandas as pd
 
 from noencore import logs
-from noencore.comparison import diverged_models, findings_table, metrics_table
+from noencore.comparison.findings import findings_table
+from noencore.comparison.tables import diverged_models, metrics_table
 from noencore.files import read_parquet, write_parquet
 from noencore.metrics.gold import gold_rows
 

@@ -2,7 +2,7 @@ import json
 from pathlib import Path
 
 from noencore import __version__, logs
-from noencore.comparison import cost_table, summary_table
+from noencore.comparison.tables import cost_table, summary_table
 from noencore.files import read_parquet, write_csv
 
 logs.start(snakemake.log[0])
