@@ -1,12 +1,13 @@
 """The findings of *No Encore* (arXiv 2509.06277), each tested for each of its recipes."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
 from noencore.experiment import split_model_name
-from noencore.metrics.intervals import bootstrap_means, percentile_interval
-from noencore.metrics.likelihood import clip_losses
-from noencore.metrics.rows import MINIMUM, NUMBERS
+from noencore.metrics.intervals import bootstrap_interval, bootstrap_means, percentile_interval
+from noencore.metrics.rows import MINIMUM
 
 PAPER_RECIPES = ("ga", "rl_caption", "rl_tokens")  # of arXiv 2509.06277
 FINDINGS = {
@@ -14,14 +15,17 @@ FINDINGS = {
     2: "Unlearning degrades the remain set",
     3: "Random labelling breaks the link of text and music more than gradient ascent",
 }
+USED = ("nll_caption", "wrong_caption_gain")
+NUMBERS = ["value", "ci_low", "ci_high", "ci_method", "n", "n_works", "seed"]
 FINDING_COLUMNS = ["finding", "statement", "statistic", "recipe", "set", *NUMBERS, "verdict", "note"]
 
 
-def findings_table(scores, split, part="test", seed=0, diverged=()):
+def findings_table(values, works, seed=0, diverged=()):
     """The findings of *No Encore* (arXiv 2509.06277), each tested for each of its recipes that was run.
 
-    scores: dict model -> frame of scores.parquet. Losses are averaged over the seeds of a recipe, clip by
-    clip; then the clips of a set are resampled, the same ones for all models. `value` is, for finding
+    values: tidy frame [model, set, clip_id, eval_seed, metric, value] of all models; nll_caption and
+    wrong_caption_gain are used. works: series clip_id -> work. Values are averaged over the seeds of a recipe, clip by
+    clip; then the works of a set are resampled, the same ones for all models. `value` is, for finding
       1: the share of the target's memorisation that is left, (gold - unlearned) / (gold - target) of the NLL
       on forget; 2: NLL on remain, unlearned - target; 3: the loss of wrong_caption_gain (from the target's),
       random labelling - gradient ascent.
@@ -30,34 +34,48 @@ def findings_table(scores, split, part="test", seed=0, diverged=()):
     clips are missing, or a seed of the recipe is among the `diverged` models.
     """
     left_out = {split_model_name(model)[0] for model in diverged}
-    losses = recipe_losses(scores, split, part)
-    run = [name for name in PAPER_RECIPES if name in losses]
-    losses = {recipe: frame for recipe, frame in losses.items() if recipe not in left_out}
+    present = {split_model_name(model)[0] for model in values["model"].unique()}
+    run = [name for name in PAPER_RECIPES if name in present]
+    evidence = Evidence(recipe_values(values).drop(columns=left_out, errors="ignore"), works, seed)
     rows = []
     for recipe in run:
-        rows.append(partial_unlearning(losses, recipe, seed))
-        rows.append(remain_damage(losses, recipe, seed))
+        rows.append(partial_unlearning(evidence, recipe))
+        rows.append(remain_damage(evidence, recipe))
         if recipe != "ga":
-            rows += [association_damage(losses, recipe, set_name, seed) for set_name in ("forget", "remain")]
+            rows += [association_damage(evidence, recipe, set_name) for set_name in ("forget", "remain")]
     table = pd.DataFrame(rows, columns=FINDING_COLUMNS)
     return table.sort_values("finding", kind="stable", ignore_index=True)
 
 
-def recipe_losses(scores, split, part):
-    """dict recipe -> `clip_losses`, averaged over the recipe's seeds; only clips that all models share."""
-    losses = {model: clip_losses(frame, split, part) for model, frame in scores.items()}
-    shared = sorted(set.intersection(*(set(frame.index) for frame in losses.values()))) if losses else []
-    by_recipe = {}
-    for model, frame in losses.items():
-        by_recipe.setdefault(split_model_name(model)[0], []).append(frame.loc[shared])
-    averaged = {}
-    for recipe, frames in by_recipe.items():
-        total = sum(frame.drop(columns="set") for frame in frames)
-        averaged[recipe] = (total / len(frames)).assign(set=frames[0]["set"])
-    return averaged
+@dataclass(frozen=True)
+class Evidence:
+    """What the findings are tested on: `recipe_values`, series clip_id -> work, and the seed of the draws."""
+
+    values: pd.DataFrame
+    works: pd.Series
+    seed: int
+
+    def columns(self, metric, recipes, set_name):
+        """Values [clips, recipes] of one metric and set, and the clips' works; None where a recipe was not run."""
+        if not set(recipes) <= set(self.values.columns) or metric not in self.values.index.unique("metric"):
+            return None
+        of_metric = self.values.xs(metric, level="metric")
+        of_set = of_metric[of_metric.index.get_level_values("set") == set_name][recipes]
+        clips = of_set.index.get_level_values("clip_id")
+        return of_set.to_numpy(float), self.works.loc[clips].to_numpy()
 
 
-def partial_unlearning(losses, recipe, seed):
+def recipe_values(values):
+    """Values of USED with an index (metric, set, clip_id) and one column a recipe, averaged over its seeds; only clips
+    that all models share."""
+    used = values[values["metric"].isin(USED)]
+    wide = used.set_index(["metric", "set", "clip_id", "model"]).assign(known=True)[["value", "known"]].unstack("model")
+    value, known = wide["value"].astype(float), wide["known"].notna().all(axis=1)
+    recipes = [split_model_name(model)[0] for model in value]
+    return value[known].T.groupby(recipes, sort=False).mean().T if len(value.columns) else value
+
+
+def partial_unlearning(evidence, recipe):
     """Finding 1 for one recipe, on forget."""
 
     def share(means):
@@ -74,33 +92,33 @@ def partial_unlearning(losses, recipe, seed):
             return "not supported", note or "nothing was unlearned"
         return "undecided", note
 
-    values = _columns(losses, "caption", [recipe, "target", "gold"], "forget")
-    row = _finding(1, "share of memorisation left on forget", recipe, "forget", values, share, judge, seed)
+    columns = evidence.columns("nll_caption", [recipe, "target", "gold"], "forget")
+    statistic = "share of memorisation left on forget"
+    row = _finding(1, statistic, recipe, "forget", columns, share, judge, evidence.seed)
     if row["verdict"] != "not tested":
-        memorised = percentile_interval(bootstrap_means(values[:, 2] - values[:, 1], seed))
+        values, works = columns
+        memorised = bootstrap_interval(values[:, 2] - values[:, 1], evidence.seed, works)
         if memorised.low <= 0:
             note = "the target does not predict forget better than gold does: there is nothing to be left"
             row |= {"verdict": "undecided", "note": note}
     return row
 
 
-def remain_damage(losses, recipe, seed):
+def remain_damage(evidence, recipe):
     """Finding 2 for one recipe."""
 
     def rise(means):
         unlearned, target = means.T
         return unlearned - target
 
-    values = _columns(losses, "caption", [recipe, "target"], "remain")
+    columns = evidence.columns("nll_caption", [recipe, "target"], "remain")
     statistic = "rise of NLL on remain over the target, nats a token"
-    return _finding(2, statistic, recipe, "remain", values, rise, _above_zero, seed)
+    return _finding(2, statistic, recipe, "remain", columns, rise, _above_zero, evidence.seed)
 
 
-def association_damage(losses, recipe, set_name, seed):
+def association_damage(evidence, recipe, set_name):
     """Finding 3 for one recipe of random labelling against gradient ascent, on one set."""
-    recipes = [recipe, "ga", "target"]
-    wrong, caption = (_columns(losses, condition, recipes, set_name) for condition in ("wrong", "caption"))
-    gains = None if wrong is None else wrong - caption
+    columns = evidence.columns("wrong_caption_gain", [recipe, "ga", "target"], set_name)
 
     def difference(means):
         relabelled, ascended, target = means.T
@@ -108,20 +126,22 @@ def association_damage(losses, recipe, set_name, seed):
 
     def judge(value, interval):
         """Verdict, and the three gains as a note."""
-        relabelled, ascended, target = gains.mean(axis=0)
+        relabelled, ascended, target = columns[0].mean(axis=0)
         note = f"gain: target {target:.4f}, ga {ascended:.4f}, {recipe} {relabelled:.4f}"
         return _above_zero(value, interval)[0], note
 
     statistic = f"loss of wrong_caption_gain on {set_name}, {recipe} - ga, nats a token"
-    return _finding(3, statistic, recipe, set_name, gains, difference, judge, seed)
+    return _finding(3, statistic, recipe, set_name, columns, difference, judge, evidence.seed)
 
 
-def _finding(finding, statistic, recipe, set_name, values, of_means, judge, seed):
+def _finding(finding, statistic, recipe, set_name, columns, of_means, judge, seed):
     """One row of the findings, a dict.
 
-    values: [n clips, models], None where a model is missing; of_means: means [draws, models] -> statistic
-    [draws]; judge: (value, Interval) -> (verdict, note).
+    columns: of `Evidence`, values [clips, recipes] and works [clips], None where a recipe is missing; of_means: means
+    [draws, recipes] -> statistic [draws]; judge: (value, Interval) -> (verdict, note).
     """
+    values, works = (np.empty((0, 0)), []) if columns is None else columns
+    n_works = len(set(works))
     row = dict.fromkeys(FINDING_COLUMNS, np.nan) | {
         "finding": finding,
         "statement": FINDINGS[finding],
@@ -129,17 +149,19 @@ def _finding(finding, statistic, recipe, set_name, values, of_means, judge, seed
         "recipe": recipe,
         "set": set_name,
         "ci_method": "",
-        "n": 0 if values is None else len(values),
+        "n": len(values),
+        "n_works": n_works,
+        "seed": seed,
         "verdict": "not tested",
     }
-    if values is None:
+    if columns is None:
         return row | {"note": "a model that the statistic needs is missing or has diverged"}
-    if len(values) < MINIMUM:
-        return row | {"note": f"too few clips: {len(values)} < {MINIMUM}"}
+    if min(len(values), n_works) < MINIMUM:
+        return row | {"note": f"too few: {len(values)} clips of {n_works} works, at least {MINIMUM} of each"}
     if not np.isfinite(values).all():
         return row | {"note": "not finite"}
     value = float(of_means(values.mean(axis=0, keepdims=True))[0])
-    interval = percentile_interval(of_means(bootstrap_means(values, seed)))
+    interval = percentile_interval(of_means(bootstrap_means(values, seed, works)), works)
     verdict, note = judge(value, interval)
     numbers = {"value": value, "ci_low": interval.low, "ci_high": interval.high, "ci_method": interval.method}
     return row | numbers | {"verdict": verdict, "note": note}
@@ -150,11 +172,3 @@ def _above_zero(value, interval):
     if interval.low > 0:
         return "supported", ""
     return ("not supported" if interval.high <= 0 else "undecided"), ""
-
-
-def _columns(losses, condition, recipes, set_name):
-    """Per-clip losses [n clips, recipes] of one condition and set; None where a recipe was not run."""
-    if not set(recipes) <= set(losses):
-        return None
-    of_set = [losses[recipe].loc[losses[recipe]["set"] == set_name, condition] for recipe in recipes]
-    return np.stack(of_set, axis=1).astype(float)

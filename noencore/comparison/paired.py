@@ -26,7 +26,7 @@ WHOLE_NUMBERS = ["n_tests", "n", "n_works", "n_eval_seeds", "n_incomplete", "n_s
 INCOMPLETE = ["recipe", "reference", "set", "metric", "clip_id", "eval_seed", "missing"]
 # Where more is better (1) or less (-1) on what is to be kept, by the start of a metric's name; others just differ.
 BETTER = {
-    **dict.fromkeys(("nll_", "min_k_", "fad", "kad", "kl_", "silent", "clipped", "repeated"), -1),
+    **dict.fromkeys(("nll_", "min_k_", "fad_", "kad_", "kl_", "silence", "clipping", "collapse"), -1),
     **dict.fromkeys(("caption_gain", "wrong_caption_gain", "caption_preferred", "text_audio"), 1),
 }
 WORDS = {  # of `verdict`, for a set to be kept against target, another set against target, and gold
@@ -66,24 +66,23 @@ def paired_rows(values, works, models, target, seed=0, diverged=()):
     works: series clip_id -> work. A clip counts with its mean over the eval seeds that every model of both sides has;
     what one of them lacks is incomplete: listed with the models that lack it, and not used.
     """
-    rows, incomplete = [], []
     wide = wide_values(values).reindex(columns=models)
-    for (set_name, metric), cells in wide.groupby(["set", "metric"], sort=False):
-        for recipe, of_recipe, reference, of_reference in sides(models, target):
-            names = {"recipe": recipe, "reference": reference, "set": set_name, "metric": metric}
-            both = cells[list(dict.fromkeys(of_recipe + of_reference))].dropna(how="all")
+    metrics = list(wide.groupby(["set", "metric"]))
+    rows, incomplete = [], [pd.DataFrame(columns=INCOMPLETE)]
+    for recipe, of_recipe, reference, of_reference in sides(models, target):
+        for (set_name, metric), cells in metrics:
+            both = cells[of_recipe + of_reference].dropna(how="all")
             if both.empty:
                 continue
+            names = {"recipe": recipe, "reference": reference, "set": set_name, "metric": metric}
             complete, lacking = both.dropna(), both[both.isna().any(axis=1)]
-            incomplete += [
-                names | {"clip_id": cell[2], "eval_seed": cell[3], "missing": " ".join(both.columns[row.isna()])}
-                for cell, row in lacking.iterrows()
-            ]
+            if len(lacking):
+                missing = [" ".join(both.columns[row]) for row in lacking.isna().to_numpy()]
+                incomplete.append(lacking.index.to_frame(index=False).assign(**names, missing=missing)[INCOMPLETE])
             counts = {"n_eval_seeds": complete.index.unique("eval_seed").size, "n_incomplete": len(lacking)}
-            rows.append(
-                names | counts | _paired_row(complete, works, of_recipe, of_reference, seed, set(diverged) & set(both))
-            )
-    return rows, pd.DataFrame(incomplete, columns=INCOMPLETE)
+            compared = _paired_row(complete, works, of_recipe, of_reference, seed, sorted(set(diverged) & set(both)))
+            rows.append(names | counts | compared)
+    return rows, pd.concat(incomplete, ignore_index=True)
 
 
 def _paired_row(complete, works, of_recipe, of_reference, seed, diverged):
@@ -93,7 +92,7 @@ def _paired_row(complete, works, of_recipe, of_reference, seed, diverged):
     n_works = len(set(of_clip))
     row = side_columns(of_recipe, of_reference) | {"n": len(by_clip), "n_works": n_works, "seed": seed}
     if diverged:
-        return row | {"status": f"diverged: {' '.join(sorted(diverged))}"}
+        return row | {"status": f"diverged: {' '.join(diverged)}"}
     if len(by_clip) < MINIMUM or n_works < MINIMUM:
         return row | {"status": f"too few: {len(by_clip)} clips of {n_works} works, at least {MINIMUM} of each"}
     if not np.isfinite(by_clip.to_numpy()).all():
@@ -113,8 +112,8 @@ def side_columns(of_recipe, of_reference):
 
 
 def difference_columns(difference, a, b):
-    """The numbers of a row from its Difference and the values a [models], b [models] of either side; `band` is how far
-    the models of the reference are from one another at most, NaN for one model."""
+    """The numbers of a row from a PairedDifference and the values a [models], b [models] of either side; `band` is how
+    far the models of the reference are from one another at most, NaN for one model."""
     interval, equivalence = difference.interval(), equivalence_interval(difference)
     numbers = (difference.value, *interval, equivalence.low, equivalence.high, difference.p())
     return {
@@ -134,6 +133,8 @@ def judged(rows, margins):
     of two gold models; against target there is then no margin, and nothing can be said to be kept.
     """
     table = pd.DataFrame(rows).reindex(columns=[*COLUMNS, "band"])
+    of_family = pd.factorize(pd.MultiIndex.from_frame(table[["recipe", "reference"]]))[0]
+    table = table.iloc[np.argsort(of_family, kind="stable")].reset_index(drop=True)
     family = table.groupby(["recipe", "reference"])["p"]
     table["p_holm"] = family.transform(lambda p: holm(p.to_numpy())).astype(float)
     table["n_tests"] = family.transform("count")

@@ -16,7 +16,7 @@ ALPHA = 1 - LEVEL
 
 
 @dataclass(frozen=True)
-class Difference:
+class PairedDifference:
     """value = side a - side b, its standard error and the degrees of freedom of that, and the works behind it."""
 
     value: float
@@ -45,7 +45,7 @@ class Difference:
         return float(max(p, 2.0 ** (1 - self.n_works)))
 
 
-def difference_of(a, b, replicates, n_works, floor=0.0):
+def seeded_difference(a, b, replicates, n_works, floor=0.0):
     """Difference of any statistic: a [models] and b [models] of either side, replicates [draws] of mean(a) - mean(b).
 
     replicates: under works drawn with replacement, the same ones for every model. Only their spread is used, which is
@@ -60,7 +60,7 @@ def difference_of(a, b, replicates, n_works, floor=0.0):
     parts += [(side.var(ddof=1) / len(side), len(side) - 1) for side in (a, b) if len(side) > 1]
     variance = sum(part for part, _ in parts)
     freedom = variance**2 / sum(part**2 / df for part, df in parts) if variance > 0 else n_works - 1
-    return Difference(float(a.mean() - b.mean()), float(np.sqrt(variance)), float(freedom), int(n_works))
+    return PairedDifference(float(a.mean() - b.mean()), float(np.sqrt(variance)), float(freedom), int(n_works))
 
 
 def paired_difference(a, b, works=None, seed=0):
@@ -77,7 +77,7 @@ def paired_difference(a, b, works=None, seed=0):
     replicates = bootstrap_means(a.mean(axis=1) - b.mean(axis=1), seed, works)
     binary = np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all()
     floor = 1 / (n_works + 2) ** 2 if binary else 0.0
-    return difference_of(a.mean(axis=0), b.mean(axis=0), replicates, n_works, floor)
+    return seeded_difference(a.mean(axis=0), b.mean(axis=0), replicates, n_works, floor)
 
 
 def holm(p):

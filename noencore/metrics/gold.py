@@ -36,14 +36,15 @@ def ks_distance(x, others, n_works=None):
 
 
 def auc_ratio(auc, gold):
-    """(AUC - AUC_gold) / AUC_gold, 0 where both are 0."""
-    difference = np.asarray(auc, np.float64) - gold
-    return np.divide(difference, gold, out=np.where(difference == 0, 0.0, np.inf), where=np.asarray(gold) > 0)
+    """(AUC - AUC_gold) / AUC_gold, at most 1 and at least -1; 0 where both are 0."""
+    auc, gold = np.broadcast_arrays(np.asarray(auc, np.float64), gold)
+    ratio = np.divide(auc - gold, gold, out=np.sign(auc - gold), where=gold > 0)
+    return np.clip(ratio, -1, 1)
 
 
 def auc_similarity(auc, gold):
     """1 - min(|AUC - AUC_gold| / AUC_gold, 1): 1 = an attack finds as much as in gold, whichever side it errs to."""
-    return 1 - np.minimum(np.abs(auc_ratio(auc, gold)), 1)
+    return 1 - np.abs(auc_ratio(auc, gold))
 
 
 def privleak(auc, gold):
@@ -108,15 +109,14 @@ def _auc_rows(metric, wide, model, gold, works, seed):
     def similarity():
         if auc is None:
             return np.nan, NO_INTERVAL
-        low, high, method = percentile_interval(auc_ratio(auc[1:], of_gold[1:]), works)
-        nearest = 0 if low <= 0 <= high else min(abs(low), abs(high))
-        ends = [1 - min(ratio, 1) for ratio in (max(abs(low), abs(high)), nearest)]
-        return float(auc_similarity(auc[0], of_gold[0])), Interval(float(ends[0]), float(ends[1]), method)
+        value, ratio = float(auc_similarity(auc[0], of_gold[0])), _spread_interval(auc_ratio(auc[1:], of_gold[1:]))
+        nearest = 0.0 if ratio.low <= 0 <= ratio.high else min(abs(ratio.low), abs(ratio.high))
+        return value, Interval(1 - max(abs(ratio.low), abs(ratio.high)), 1 - nearest, ratio.method)
 
     def leak():
         if auc is None or not np.isfinite(replicates := privleak(auc, of_gold)).all():
             return np.nan, NO_INTERVAL
-        return float(replicates[0]), percentile_interval(replicates[1:], works)
+        return float(replicates[0]), _spread_interval(replicates[1:])
 
     wanted = {f"{AUC[metric]}_similarity": similarity} | ({f"privleak_{metric}": leak} if metric == PRIVLEAK else {})
     known = {"n_works": n_works, "seed": seed}
@@ -124,6 +124,11 @@ def _auc_rows(metric, wide, model, gold, works, seed):
         metric_row("forget_vs_holdout", name, smaller, MINIMUM, compute, **known) for name, compute in wanted.items()
     ]
     return [row | ({"n": sum(counts.values())} if gold else {"n": 0, "status": "no other gold model"}) for row in rows]
+
+
+def _spread_interval(replicates):
+    """Percentile interval; none where resampling changes nothing, as with AUCs of 1, for that is no certainty."""
+    return percentile_interval(replicates, "works") if np.ptp(replicates) > 0 else NO_INTERVAL
 
 
 def _aucs(used, works, seed):

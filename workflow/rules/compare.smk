@@ -3,7 +3,9 @@ rule compare:
         metrics=expand(
             "<run>/metrics/{metric}.parquet", metric=sorted(config["metrics"])
         ),
-        scores=expand("<run>/scores/{model}.parquet", model=experiment.models(config)),
+        values=expand(
+            "<run>/metrics/{metric}.clips.parquet", metric=sorted(config["metrics"])
+        ),
         costs=expand(
             "<run>/models/{unlearned}/cost.json",
             unlearned=experiment.unlearned_models(config),
@@ -12,6 +14,8 @@ rule compare:
     output:
         metrics="<run>/comparison/metrics.parquet",
         findings="<run>/comparison/findings.parquet",
+        comparisons="<run>/comparison/comparisons.parquet",
+        incomplete="<run>/comparison/incomplete.parquet",
     log:
         "<run>/logs/compare.log",
     benchmark:
@@ -22,7 +26,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical(experiment.models(config)),
+        spec=canonical(experiment.compare_spec(config)),
         code=code("compare.py"),
     script:
         "../scripts/compare.py"
