@@ -52,9 +52,9 @@ def sides(models, target):
 def wide_values(values):
     """Values with one column a model and one row a set, metric, clip and eval seed; NaN where a model lacks the value,
     infinite where it has one that is not finite. Raises UserError where a model has a value twice."""
-    twice = values.duplicated([*CELL, "model"])
-    if twice.any():
-        model, clip, metric = values.loc[twice.idxmax(), ["model", "clip_id", "metric"]]
+    twice = values[values.duplicated([*CELL, "model"])]
+    if len(twice):
+        model, clip, metric = twice.iloc[0][["model", "clip_id", "metric"]]
         raise UserError(f"metrics of {model}: {metric} of clip {clip} occurs twice; measure it again")
     known = values.assign(value=values["value"].where(np.isfinite(values["value"]), np.inf))
     return known.set_index([*CELL, "model"])["value"].unstack("model").sort_index()
@@ -144,7 +144,7 @@ def judged(rows, margins):
     table["margin"] = table["margin"].where(~by_band, table["band"])
     table["margin_source"] = np.select([declared, by_band], ["declared", "gold band"], "")
     table["verdict"] = [_word(row) for row in table.itertuples()]
-    table["ci_method"] = table["ci_method"].fillna("")
+    table["ci_method"] = table["ci_method"].astype(object).where(table["ci_method"].notna(), "")
     return table[COLUMNS].astype({name: "Int64" for name in WHOLE_NUMBERS})
 
 

@@ -45,22 +45,28 @@ class PairedDifference:
         return float(max(p, 2.0 ** (1 - self.n_works)))
 
 
-def seeded_difference(a, b, replicates, n_works, floor=0.0):
-    """Difference of any statistic: a [models] and b [models] of either side, replicates [draws] of mean(a) - mean(b).
+def seeded_difference(a, b, replicates_a, replicates_b, n_works, floor=0.0):
+    """mean(a) - mean(b) of any statistic, a [models] and b [models] of either side.
 
-    replicates: under works drawn with replacement, the same ones for every model. Only their spread is used, which is
-    rescaled by works / (works - 1); the bias that resampling gives a distance like FAD does not enter. The variances
-    of works and of the seeds of either side are added, with the degrees of freedom of Satterthwaite (1946). A side of
-    one model adds none: the difference is then that of this very model. floor: variance added to that of the works.
+    replicates_*: [draws, models], the statistic under works drawn with replacement, the same ones for every model. Only
+    their spread is used, rescaled by works / (works - 1); the bias that resampling gives a distance like FAD does not
+    enter. The variances of works and of the seeds of either side are added, each with its degrees of freedom
+    (Satterthwaite, 1946). What seeds differ by for the works alone is in the works' variance and taken off the seeds'.
+    A side of one model adds nothing: the difference is then that of this very model. floor: added to the works'.
     """
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if n_works < 2:
         raise ValueError(f"works: {n_works}; an interval needs two")
-    parts = [(np.var(replicates) * n_works / (n_works - 1) + floor, n_works - 1)]
-    parts += [(side.var(ddof=1) / len(side), len(side) - 1) for side in (a, b) if len(side) > 1]
+    rescale = n_works / (n_works - 1)
+    together = np.mean(replicates_a, axis=1) - np.mean(replicates_b, axis=1)
+    parts = [(rescale * together.var() + floor, n_works - 1)]
+    for side, replicates in ((a, replicates_a), (b, replicates_b)):
+        if (m := len(side)) > 1:
+            apart = replicates - np.mean(replicates, axis=1, keepdims=True)
+            by_works = rescale * apart.var(axis=0).sum() / (m - 1)
+            parts.append((max(0.0, np.var(side, ddof=1) - by_works) / m, m - 1))
     variance = sum(part for part, _ in parts)
     freedom = variance**2 / sum(part**2 / df for part, df in parts) if variance > 0 else n_works - 1
-    return PairedDifference(float(a.mean() - b.mean()), float(np.sqrt(variance)), float(freedom), int(n_works))
+    return PairedDifference(float(np.mean(a) - np.mean(b)), float(np.sqrt(variance)), float(freedom), int(n_works))
 
 
 def paired_difference(a, b, works=None, seed=0):
@@ -74,10 +80,11 @@ def paired_difference(a, b, works=None, seed=0):
     if len(a) != len(b) or not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError(f"a {a.shape}, b {b.shape}: one finite value a clip and model, of the same clips")
     n_works = int(number_works(works, len(a)).max()) + 1
-    replicates = bootstrap_means(a.mean(axis=1) - b.mean(axis=1), seed, works)
+    replicates = bootstrap_means(np.concatenate([a, b], axis=1), seed, works)
     binary = np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all()
     floor = 1 / (n_works + 2) ** 2 if binary else 0.0
-    return seeded_difference(a.mean(axis=0), b.mean(axis=0), replicates, n_works, floor)
+    of_a, of_b = replicates[:, : a.shape[1]], replicates[:, a.shape[1] :]
+    return seeded_difference(a.mean(axis=0), b.mean(axis=0), of_a, of_b, n_works, floor)
 
 
 def holm(p):

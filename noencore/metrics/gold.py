@@ -37,9 +37,8 @@ def ks_distance(x, others, n_works=None):
 
 def auc_ratio(auc, gold):
     """(AUC - AUC_gold) / AUC_gold, at most 1 and at least -1; 0 where both are 0."""
-    auc, gold = np.broadcast_arrays(np.asarray(auc, np.float64), gold)
-    ratio = np.divide(auc - gold, gold, out=np.sign(auc - gold), where=gold > 0)
-    return np.clip(ratio, -1, 1)
+    difference, some = np.asarray(auc, np.float64) - gold, np.asarray(gold) > 0
+    return np.clip(np.where(some, difference / np.where(some, gold, 1), np.sign(difference)), -1, 1)
 
 
 def auc_similarity(auc, gold):
