@@ -24,10 +24,14 @@ COLUMNS = [
 ]
 WHOLE_NUMBERS = ["n_tests", "n", "n_works", "n_eval_seeds", "n_incomplete", "n_seeds", "n_reference_seeds", "seed"]
 INCOMPLETE = ["recipe", "reference", "set", "metric", "clip_id", "eval_seed", "missing"]
-# Where more is better (1) or less (-1) on what is to be kept, by the start of a metric's name; others just differ.
+# What is better on what is to be kept, 1 more or -1 less, by the start of a metric's name (the first that fits); others
+# just differ.
 BETTER = {
-    **dict.fromkeys(("nll_", "min_k_", "fad_", "kad_", "kl_", "silence", "clipping", "collapse"), -1),
-    **dict.fromkeys(("caption_gain", "wrong_caption_gain", "caption_preferred", "text_audio"), 1),
+    "text_audio_mismatched": 0,
+    **dict.fromkeys(("nll_", "min_k_", "fad_", "kad_", "kl_", "silence_", "clipping_", "collapse_"), -1),
+    **dict.fromkeys(("text_audio_rank", "caption_rank", "caption_truth_ratio"), -1),
+    **dict.fromkeys(("caption_gain", "wrong_caption_gain", "caption_preferred", "caption_top1"), 1),
+    **dict.fromkeys(("text_audio_", "token_match_"), 1),
 }
 WORDS = {  # of `verdict`, for a set to be kept against target, another set against target, and gold
     "kept": {"same": "kept", "better": "improved", "worse": "harmed"},

@@ -14,7 +14,11 @@ from noencore.metrics.intervals import DRAWS, LEVEL, Interval, draw_works, numbe
 from noencore.metrics.rows import MINIMUM, NO_INTERVAL, metric_row
 
 KS = {"nll_caption": "ks_gold", "caption_truth_ratio": "ks_gold_truth_ratio", "min_k_20": "ks_gold_min_k"}
-AUC = {"nll_caption": "membership_auc", **{f"min_k_{k}": f"membership_auc_min_k_{k}" for k in (10, 20, 40)}}
+AUC = {  # per-clip value, lower for what was learned: the attack by it
+    "nll_caption": "membership_auc",
+    **{f"min_k_{k}": f"membership_auc_min_k_{k}" for k in (10, 20, 40)},
+    "caption_truth_ratio": "membership_auc_truth_ratio",
+}
 PRIVLEAK = "min_k_40"  # the attack of its definition
 SIDES = ("forget", "holdout")
 
@@ -108,14 +112,14 @@ def _auc_rows(metric, wide, model, gold, works, seed):
     def similarity():
         if auc is None:
             return np.nan, NO_INTERVAL
-        value, ratio = float(auc_similarity(auc[0], of_gold[0])), _spread_interval(auc_ratio(auc[1:], of_gold[1:]))
+        value, ratio = float(auc_similarity(auc[0], of_gold[0])), _interval(auc_ratio, auc, of_gold)
         nearest = 0.0 if ratio.low <= 0 <= ratio.high else min(abs(ratio.low), abs(ratio.high))
         return value, Interval(1 - max(abs(ratio.low), abs(ratio.high)), 1 - nearest, ratio.method)
 
     def leak():
-        if auc is None or not np.isfinite(replicates := privleak(auc, of_gold)).all():
+        if auc is None or not np.isfinite(privleak(auc, of_gold)).all():
             return np.nan, NO_INTERVAL
-        return float(replicates[0]), _spread_interval(replicates[1:])
+        return float(privleak(auc[0], of_gold[0])), _interval(privleak, auc, of_gold)
 
     wanted = {f"{AUC[metric]}_similarity": similarity} | ({f"privleak_{metric}": leak} if metric == PRIVLEAK else {})
     known = {"n_works": n_works, "seed": seed}
@@ -125,9 +129,12 @@ def _auc_rows(metric, wide, model, gold, works, seed):
     return [row | ({"n": sum(counts.values())} if gold else {"n": 0, "status": "no other gold model"}) for row in rows]
 
 
-def _spread_interval(replicates):
-    """Percentile interval; none where resampling changes nothing, as with AUCs of 1, for that is no certainty."""
-    return percentile_interval(replicates, "works") if np.ptp(replicates) > 0 else NO_INTERVAL
+def _interval(statistic, auc, gold):
+    """Percentile interval of statistic(auc, gold) over their draws, which follow their values; none where the AUCs stay
+    as they are in every draw, for AUCs of 1 in few clips are no certainty."""
+    if np.ptp(auc) == 0 and np.ptp(gold) == 0:
+        return NO_INTERVAL
+    return percentile_interval(statistic(auc[1:], gold[1:]), "works")
 
 
 def _aucs(used, works, seed):
