@@ -1,0 +1,90 @@
+"""What real audio scores: the floor of the Frechet distance at the size of a sample, and the excess over it.
+
+The plug-in distance of a small sample is mostly bias. Real clips held out of the reference, as many as were generated,
+have the same bias and a true distance of zero, so the excess over them estimates the distance of the generated audio.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from noencore.metrics.frechet import FrechetReference, frechet_distance, frechet_replicates
+from noencore.metrics.intervals import TAILS, Interval, jackknife_interval, number_works
+
+DRAWS = 20  # of held-out works
+GROUPS = 20  # of works, left out in turn
+
+
+@dataclass(frozen=True)
+class FloorCorrected:
+    """value: mean excess over the floor, with its interval; floor: mean over draws, with the range of 95 % of them.
+
+    works: how many were held out in a draw.
+    """
+
+    value: float
+    interval: Interval
+    floor: float
+    floor_interval: Interval
+    works: int
+
+
+def frechet_with_interval(reference, generated, seed=0):
+    """Plug-in Frechet distance of `Windows`, its jackknife-t interval over works, its error and degrees of freedom.
+
+    The interval holds what the plug-in estimate would give for other works, at this size: its bias is in it.
+    """
+    value = frechet_distance(reference.embeddings, generated.embeddings)
+    errors = [left_out_error(reference, generated, seed), left_out_error(generated, reference, seed)]
+    error, freedom = float(np.hypot(errors[0][0], errors[1][0])), min(errors[0][1], errors[1][1])
+    return value, jackknife_interval(value, error, freedom), error, freedom
+
+
+def left_out_error(fixed, windows, seed):
+    """Standard error of the Frechet distance as groups of the works of `windows` are left out: (error, freedom)."""
+    number = number_works(windows.work, len(windows.work))
+    m = number.max() + 1
+    groups = min(GROUPS, m)
+    group = np.empty(m, dtype=int)
+    group[np.random.default_rng(seed).permutation(m)] = np.arange(m) % groups
+    kept = group[number] != np.arange(groups)[:, None]
+    replicates = frechet_replicates(fixed.embeddings, windows.embeddings, kept)
+    return float(np.sqrt((groups - 1) * replicates.var())), groups - 1
+
+
+def draw_size(reference, generated):
+    """Works of a draw: those generated, but no more than half of the reference, so that as many are left."""
+    return min(len(generated.works), len(reference.works) // 2)
+
+
+def floor_corrected_distance(reference, generated, error, freedom, seed=0):
+    """Frechet distance of `Windows` over its floor, `FloorCorrected`; error and freedom are those of the plug-in distance.
+
+    Each draw holds out works of the reference, as many as were generated and with as many clips each; these and the
+    generated clips (of one eval seed a draw, in turn) are compared with what is left. The mean excess is zero for a
+    perfect model, so it may be negative. Its error is that of the plug-in distance and the spread of the floor together.
+    """
+    rng, size = np.random.default_rng(seed), draw_size(reference, generated)
+    seeds = np.unique(generated.eval_seed)
+    floors, excesses = [], []
+    for draw in range(DRAWS):
+        made = generated[generated.eval_seed == seeds[draw % len(seeds)]]
+        made = made[np.isin(made.work, rng.choice(made.works, min(size, len(made.works)), replace=False))]
+        held, rest = hold_out(reference, made, rng)
+        fitted = FrechetReference.of(rest.embeddings)
+        floors.append(frechet_distance(fitted, held.embeddings))
+        excesses.append(frechet_distance(fitted, made.embeddings) - floors[-1])
+    value, floors = float(np.mean(excesses)), np.array(floors)
+    interval = jackknife_interval(value, float(np.hypot(error, floors.std(ddof=1))), freedom)
+    floor_interval = Interval(*map(float, np.quantile(floors, TAILS)), "draws-of-works")
+    return FloorCorrected(value, interval, float(floors.mean()), floor_interval, size)
+
+
+def hold_out(reference, made, rng):
+    """Real `Windows` as many as `made`, work by work and clip by clip, and the reference without the works of these."""
+    works = rng.permutation(reference.works)[: len(made.works)]
+    clips = []
+    for work, label in zip(works, made.works, strict=True):
+        of_work = np.unique(reference.clip[reference.work == work])
+        clips.extend(rng.permutation(of_work)[: len(np.unique(made.clip[made.work == label]))])
+    return reference[np.isin(reference.clip, clips)], reference[~np.isin(reference.work, works)]
