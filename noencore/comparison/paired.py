@@ -11,12 +11,13 @@ import pandas as pd
 
 from noencore.errors import UserError
 from noencore.experiment import split_model_name
+from noencore.metrics.copying import mcnemar
 from noencore.metrics.differences import equivalence_interval, holm, paired_difference, verdict
 from noencore.metrics.rows import MINIMUM
 
 KEPT_SETS = ("remain", "utility")  # where a recipe is to leave the target as it is
 CELL = ["set", "metric", "clip_id", "eval_seed"]
-NUMBERS = ["value", "ci_low", "ci_high", "ci_method", "equivalence_low", "equivalence_high", "p"]
+NUMBERS = ["value", "ci_low", "ci_high", "ci_method", "equivalence_low", "equivalence_high", "p", "p_method"]
 COLUMNS = [
     *("recipe", "reference", "set", "metric", "recipe_mean", "reference_mean", *NUMBERS, "p_holm", "n_tests"),
     *("margin", "margin_source", "verdict", "n", "n_works", "n_eval_seeds", "n_incomplete", "n_seeds"),
@@ -90,7 +91,10 @@ def paired_rows(values, works, models, target, seed=0, diverged=()):
 
 
 def _paired_row(complete, works, of_recipe, of_reference, seed, diverged):
-    """What one comparison adds to its names: the difference and what it rests on, or the status that says why not."""
+    """What one comparison adds to its names: the difference and what it rests on, or the status that says why not.
+
+    p of hits (0 or 1) of two models on clips that are each a work of its own is McNemar's, which is exact.
+    """
     by_clip = complete.groupby("clip_id").mean()
     of_clip = works.loc[by_clip.index].to_numpy()
     n_works = len(set(of_clip))
@@ -102,7 +106,10 @@ def _paired_row(complete, works, of_recipe, of_reference, seed, diverged):
     if not np.isfinite(by_clip.to_numpy()).all():
         return row | {"status": "not finite"}
     a, b = by_clip[of_recipe].to_numpy(), by_clip[of_reference].to_numpy()
-    return row | difference_columns(paired_difference(a, b, of_clip, seed), a.mean(axis=0), b.mean(axis=0))
+    row |= difference_columns(paired_difference(a, b, of_clip, seed), a.mean(axis=0), b.mean(axis=0))
+    if by_clip.shape[1] == 2 and n_works == len(by_clip) and np.isin(by_clip, (0, 1)).all():
+        row |= {"p": mcnemar(b[:, 0], a[:, 0])[2], "p_method": "mcnemar"}
+    return row
 
 
 def side_columns(of_recipe, of_reference):
@@ -119,7 +126,7 @@ def difference_columns(difference, a, b):
     """The numbers of a row from a PairedDifference and the values a [models], b [models] of either side; `band` is how
     far the models of the reference are from one another at most, NaN for one model."""
     interval, equivalence = difference.interval(), equivalence_interval(difference)
-    numbers = (difference.value, *interval, equivalence.low, equivalence.high, difference.p())
+    numbers = (difference.value, *interval, equivalence.low, equivalence.high, difference.p(), "t")
     return {
         **dict(zip(NUMBERS, numbers, strict=True)),
         "recipe_mean": float(np.mean(a)),
@@ -148,7 +155,8 @@ def judged(rows, margins):
     table["margin"] = table["margin"].where(~by_band, table["band"])
     table["margin_source"] = np.select([declared, by_band], ["declared", "gold band"], "")
     table["verdict"] = [_word(row) for row in table.itertuples()]
-    table["ci_method"] = table["ci_method"].astype(object).where(table["ci_method"].notna(), "")
+    for name in ("ci_method", "p_method"):
+        table[name] = table[name].astype(object).where(table[name].notna(), "")
     return table[COLUMNS].astype({name: "Int64" for name in WHOLE_NUMBERS})
 
 

@@ -24,10 +24,12 @@ frames = {model: metrics[metrics["model"] == model].drop(columns="model") for mo
 write_parquet(metrics_table(frames, diverged), snakemake.output.metrics)
 write_parquet(findings_table(values, works, diverged=diverged), snakemake.output.findings)
 
-rows, incomplete = paired_rows(values, works, models, spec["target"], diverged=diverged)
-write_parquet(judged(rows, margins), snakemake.output.comparisons)
+of_clips, incomplete = paired_rows(values, works, models, spec["target"], diverged=diverged)
+of_sets = [row for path in snakemake.input.sets for row in read_parquet(path).to_dict("records")]
+comparisons = judged(of_clips + of_sets, margins)
+write_parquet(comparisons, snakemake.output.comparisons)
 write_parquet(incomplete, snakemake.output.incomplete)
 if len(incomplete):
     logs.log.warning("%d pairs are incomplete and not compared: %s", len(incomplete), snakemake.output.incomplete)
-if unused := sorted(set(margins) - {row["metric"] for row in rows}):
+if unused := sorted(set(margins) - set(comparisons["metric"])):
     logs.log.warning("config: comparison.margins: no values of %s to compare", ", ".join(unused))

@@ -150,6 +150,18 @@ def test_holm_corrects_within_a_recipe_and_its_reference():
     assert (table["p_holm"] >= table["p"]).all()
 
 
+def test_hits_of_two_models_are_tested_by_mcnemar():
+    """Of 20 clips, 6 hit before and 0 after: p = 2 / 2 ** 6. Two seeds, or works of two clips, are another matter."""
+    frame = values(["target-0", "ga-0"], metric="copy_rate")
+    number = frame["clip_id"].str.split("-").str[1].astype(int)
+    frame["value"] = ((frame["model"] == "target-0") & (number < 6)).astype(float)
+    alone = pd.Series(WORKS.index, WORKS.index)
+    rows, _ = paired_rows(frame, alone, ["target-0", "ga-0"], "target-0")
+    row = one(judged(rows, {}), "ga", "target", "forget")
+    assert (row["p"], row["p_method"], row["value"]) == (pytest.approx(2 / 2**6), "mcnemar", pytest.approx(-0.3))
+    assert (compared(frame, ["target-0", "ga-0"])[0]["p_method"] == "t").all()
+
+
 def test_the_order_of_rows_means_nothing():
     frame = values(eval_seeds=(0, 1))
     table, _ = compared(frame)
