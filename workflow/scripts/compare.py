@@ -5,7 +5,7 @@ import pandas as pd
 
 from noencore import logs
 from noencore.comparison.findings import findings_table
-from noencore.comparison.paired import judged, paired_rows
+from noencore.comparison.paired import judged, paired_rows, with_provenance
 from noencore.comparison.tables import diverged_models, metrics_table
 from noencore.files import read_parquet, write_parquet
 from noencore.metrics.gold import gold_rows
@@ -26,7 +26,7 @@ write_parquet(findings_table(values, works, diverged=diverged), snakemake.output
 
 of_clips, incomplete = paired_rows(values, works, models, spec["target"], diverged=diverged)
 of_sets = [row for path in snakemake.input.sets for row in read_parquet(path).to_dict("records")]
-comparisons = judged(of_clips + of_sets, margins)
+comparisons = with_provenance(judged(of_clips + of_sets, margins), metrics)
 write_parquet(comparisons, snakemake.output.comparisons)
 write_parquet(incomplete, snakemake.output.incomplete)
 if len(incomplete):

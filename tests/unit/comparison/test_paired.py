@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noencore.comparison.paired import judged, paired_rows
+from noencore.comparison.paired import judged, paired_rows, with_provenance
 from noencore.errors import UserError
 
 MODELS = ["target-0", "gold-0", "gold-1", "ga-0", "ga-1", "none-0"]
@@ -131,6 +131,19 @@ def test_what_cannot_be_tested_has_a_status_and_no_numbers():
     few = frame[frame["clip_id"].isin([f"forget-{i}" for i in range(8)])]
     row = one(compared(few)[0], "ga", "target", "forget")
     assert row["status"] == "too few: 8 clips of 4 works, at least 5 of each"
+
+
+def test_every_row_says_where_its_numbers_come_from():
+    table, _ = compared(values())
+    known = {"set": "forget", "metric": "nll_caption", "reference_sha256": "", "d": pd.NA, "effective_rank": np.nan}
+    metrics = pd.DataFrame([known | {"model": model, "weights_sha256": f"sha of {model}"} for model in MODELS])
+    row = one(with_provenance(table, metrics), "ga", "gold", "forget")
+    assert row["weights_sha256"] == "sha of ga-0 sha of ga-1 sha of gold-0 sha of gold-1"
+    one_embedding = metrics.assign(weights_sha256="e", reference_sha256="r", d=512, effective_rank=30.5)
+    row = one(with_provenance(table, one_embedding), "ga", "gold", "forget")
+    assert row[["weights_sha256", "reference_sha256", "d", "effective_rank"]].tolist() == ["e", "r", 512, 30.5]
+    row = one(with_provenance(table, one_embedding), "ga", "gold", "remain")  # not measured
+    assert (row["weights_sha256"], row["d"]) == ("", pd.NA)
 
 
 def test_without_gold_there_are_rows_against_target_alone():
