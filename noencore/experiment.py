@@ -92,6 +92,19 @@ def measure_spec(config, family):
     return {"models": models(config), "settings": settings.get(family, {})}
 
 
+def compare_spec(config):
+    """The models, the target that recipes started from, and the margins of equivalence."""
+    return {"models": models(config), "target": target_model(config), "margins": config["comparison"]["margins"]}
+
+
+def tables_spec(config):
+    """The models, and the names that stand in braces in the metrics of the summary: the first embedding, the
+    text-audio model and the shortest prompt that is not empty, as metrics are named after it."""
+    prompt = min([seconds for seconds in config["generate"]["prompt_seconds"] if seconds > 0], default=0)
+    names = {"embedding": config["embeddings"][0], "text_audio": config["text_audio"], "prompt": f"{prompt:g}s"}
+    return {"models": models(config), "names": names}
+
+
 def tune_grid(config):
     """Points of the grids under `tune`: dict <recipe>_<i> -> {"recipe", "parameters" (dict key -> value)}.
 

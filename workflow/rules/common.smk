@@ -176,7 +176,14 @@ def intermediate_results(wildcards):
             for path in every(made_by[name], model=models)
         ),
         *every(rules.measure, metric=config["metrics"]),
+        *every(rules.compare_sets, embedding=compared_embeddings()),
     ]
+
+
+def compared_embeddings():
+    """Those whose FAD and KAD are compared between models."""
+    measured = "quality" in config["metrics"]
+    return experiment.family_embeddings(config, "quality") if measured else []
 
 
 def every(rule, **values):
