@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from noencore.embeddings import load_embedding_model
+from noencore.embeddings import LANDMARKS, load_embedding_model
 from noencore.embeddings.store import Store
 from noencore.errors import UserError
 from noencore.fingerprint import SAMPLE_RATE, fingerprint, landmark_tensors
 from noencore.split import check_split
 
-LANDMARKS = "landmarks"
 OK, UNREADABLE, EMPTY, NONFINITE = "ok", "unreadable", "empty", "nonfinite"
 
 log = logging.getLogger(__name__)

@@ -14,6 +14,8 @@ sys.path.insert(0, str(ROOT))
 from noencore import experiment
 from noencore.config import check_config
 from noencore.digest import canonical, code_digest
+from noencore.embeddings import LANDMARKS
+from noencore.embeddings.weights import expected_files
 from noencore.errors import UserError
 from noencore.files import sha256
 from noencore.locks import hold_run_lock
@@ -22,6 +24,8 @@ from noencore.preflight import (
     check_split_rule,
     check_weights,
     check_whole,
+    missing_status,
+    missing_weights,
 )
 from noencore.terminal import show_error, show_results
 
@@ -60,8 +64,16 @@ try:
             check_weights(config)
         if not workflow.dryrun:
             RUN_LOCK = hold_run_lock(".snakemake")
+    MISSING = missing_weights(config)
 except UserError as error:
     sys.exit(f"error: {error}")
+
+if workflow.is_main_process:
+    for name, lines in MISSING.items():
+        print(
+            f"warning: no weights of {name}, its metrics stay empty:", file=sys.stderr
+        )
+        print(*(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
 
 # The codec comes from outside: a param tells by its content whether it is another one, and rules take it as ancient().
 CODEC_SHA256 = sha256(CODEC) if Path(CODEC).exists() else ""
@@ -99,6 +111,14 @@ FAMILY_INPUTS = {
 EMBEDDINGS = "<run>/embeddings/{embedding}/{model}.safetensors"
 REFERENCE = "<run>/embeddings/{embedding}/reference.safetensors"
 CAPTIONS = "<run>/embeddings/{embedding}/captions.safetensors"
+
+
+def there(names):
+    """Those of some models whose weights are not missing."""
+    return [name for name in names if name not in MISSING]
+
+
+EMBEDDED = there(experiment.all_embeddings(config))
 
 
 def code(script):
@@ -141,18 +161,70 @@ def measure_inputs(wildcards):
         name: expand(pattern, model=models)
         for name, pattern in FAMILY_INPUTS[wildcards.metric].items()
     }
-    for embedding in experiment.family_embeddings(config, wildcards.metric):
+    for embedding in there(experiment.family_embeddings(config, wildcards.metric)):
         inputs[f"embeddings_{embedding}"] = expand(
             EMBEDDINGS, embedding=embedding, model=models
         )
         inputs[f"reference_{embedding}"] = REFERENCE.format(embedding=embedding)
-    if wildcards.metric == "text_audio":
+    if wildcards.metric == "text_audio" and there([config["text_audio"]]):
         inputs["captions"] = CAPTIONS.format(embedding=config["text_audio"])
     return inputs
 
 
 def measure_spec(wildcards):
-    return canonical(experiment.measure_spec(config, wildcards.metric))
+    missing = {name: missing_status(lines) for name, lines in MISSING.items()}
+    return canonical(experiment.measure_spec(config, wildcards.metric, missing))
+
+
+def embed_spec(**more):
+    """What is embedded and with which weights: the released ones by the sha256 that they must have."""
+    codec = CODEC_SHA256 if "codec" in EMBEDDED else ""
+    sums = {name: weight_sums(name) for name in EMBEDDED}
+    return canonical(
+        {
+            "embeddings": EMBEDDED,
+            "weights": config["weights"],
+            "sums": sums,
+            "codec": codec,
+            **more,
+        }
+    )
+
+
+def captions_spec(wildcards):
+    return canonical(
+        {
+            "text_audio": wildcards.embedding,
+            "weights": config["weights"],
+            "sums": weight_sums(wildcards.embedding),
+            "sets": sorted(config["generate"]["prompts"]),
+        }
+    )
+
+
+def weight_sums(name):
+    return [file.sha256 for file in expected_files(name, config["weights"])]
+
+
+def embed_code(script):
+    """Digest of the script, and of each embedding's own module: the store keeps its values under the latter."""
+    modules = {name: f"embeddings/{name}" for name in EMBEDDED}
+    modules |= {LANDMARKS: "fingerprint"} if LANDMARKS in EMBEDDED else {}
+    digests = {name: library_code(module) for name, module in modules.items()}
+    return canonical({"script": code(script), **digests})
+
+
+def captions_code(wildcards):
+    return canonical(
+        [
+            code("embed_captions.py"),
+            library_code(f"embeddings/{wildcards.embedding}"),
+        ]
+    )
+
+
+def library_code(module):
+    return code_digest(ROOT / f"noencore/{module}.py", ROOT)
 
 
 def intermediate_results(wildcards):
@@ -160,7 +232,6 @@ def intermediate_results(wildcards):
     made_by = {
         "scores": rules.score,
         "generated": rules.generate,
-        "embeddings": rules.embed,
     }
     needed = {name for metric in config["metrics"] for name in FAMILY_INPUTS[metric]}
     models = experiment.models(config)
@@ -172,9 +243,11 @@ def intermediate_results(wildcards):
         *every(rules.unlearn, unlearned=experiment.unlearned_models(config)),
         *(
             path
-            for name in sorted(needed)
+            for name in sorted(needed & made_by.keys())
             for path in every(made_by[name], model=models)
         ),
+        *expand(EMBEDDINGS, embedding=EMBEDDED, model=models),
+        *expand(REFERENCE, embedding=EMBEDDED),
         *every(rules.measure, metric=config["metrics"]),
     ]
 
@@ -188,6 +261,6 @@ def family_code(wildcards):
     return canonical(
         [
             code("measure.py"),
-            code_digest(ROOT / f"noencore/metrics/{wildcards.metric}.py", ROOT),
+            library_code(f"metrics/{wildcards.metric}"),
         ]
     )
