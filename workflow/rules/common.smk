@@ -15,7 +15,7 @@ from noencore import experiment
 from noencore.config import check_config
 from noencore.digest import canonical, code_digest
 from noencore.embeddings import LANDMARKS
-from noencore.embeddings.weights import expected_files
+from noencore.embeddings.weights import WEIGHTS, expected_files
 from noencore.errors import UserError
 from noencore.files import sha256
 from noencore.locks import hold_run_lock
@@ -119,6 +119,8 @@ def there(names):
 
 
 EMBEDDED = there(experiment.all_embeddings(config))
+# Of packages, and our own; one at least, also where none is asked for, since a rule has to have an output.
+AT_HAND = [name for name in EMBEDDED if name not in WEIGHTS] or [LANDMARKS]
 
 
 def code(script):
@@ -176,55 +178,53 @@ def measure_spec(wildcards):
     return canonical(experiment.measure_spec(config, wildcards.metric, missing))
 
 
-def embed_spec(**more):
-    """What is embedded and with which weights: the released ones by the sha256 that they must have."""
-    codec = CODEC_SHA256 if "codec" in EMBEDDED else ""
-    sums = {name: weight_sums(name) for name in EMBEDDED}
-    return canonical(
-        {
-            "embeddings": EMBEDDED,
-            "weights": config["weights"],
-            "sums": sums,
-            "codec": codec,
-            **more,
-        }
-    )
+def embedded_by(wildcards):
+    """What a job embeds: a released model of its own, or all that is at hand."""
+    return [wildcards.embedding] if "embedding" in wildcards.keys() else AT_HAND
+
+
+def embed_spec(wildcards, **more):
+    names = embedded_by(wildcards)
+    codec = CODEC_SHA256 if "codec" in names else ""
+    return canonical({"embeddings": names, "codec": codec, **weights_spec(*names), **more})
+
+
+def embed_reference_spec(wildcards):
+    return embed_spec(wildcards, sets=sorted(config["generate"]["prompts"]))
 
 
 def captions_spec(wildcards):
-    return canonical(
-        {
-            "text_audio": wildcards.embedding,
-            "weights": config["weights"],
-            "sums": weight_sums(wildcards.embedding),
-            "sets": sorted(config["generate"]["prompts"]),
-        }
-    )
+    name, sets = wildcards.embedding, sorted(config["generate"]["prompts"])
+    return canonical({"text_audio": name, "sets": sets, **weights_spec(name)})
 
 
-def weight_sums(name):
-    return [file.sha256 for file in expected_files(name, config["weights"])]
+def weights_spec(*names):
+    """Where the weights of released models lie, and the sha256 that they must have."""
+    files = {name: expected_files(name, config["weights"]) for name in names if name in WEIGHTS}
+    sums = {name: [file.sha256 for file in of_model] for name, of_model in files.items()}
+    return {"weights": config["weights"] if sums else None, "sums": sums}
 
 
 def embed_code(script):
     """Digest of the script, and of each embedding's own module: the store keeps its values under the latter."""
-    modules = {name: f"embeddings/{name}" for name in EMBEDDED}
-    modules |= {LANDMARKS: "fingerprint"} if LANDMARKS in EMBEDDED else {}
-    digests = {name: library_code(module) for name, module in modules.items()}
-    return canonical({"script": code(script), **digests})
+
+    def digests(wildcards):
+        files = {name: f"embeddings/{name}" for name in embedded_by(wildcards)}
+        if LANDMARKS in files:
+            files[LANDMARKS] = "fingerprint"
+        own = {name: library_code(file) for name, file in files.items()}
+        return canonical({"script": code(script), **own})
+
+    return digests
 
 
 def captions_code(wildcards):
-    return canonical(
-        [
-            code("embed_captions.py"),
-            library_code(f"embeddings/{wildcards.embedding}"),
-        ]
-    )
+    own = library_code(f"embeddings/{wildcards.embedding}")
+    return canonical([code("embed_captions.py"), own])
 
 
-def library_code(module):
-    return code_digest(ROOT / f"noencore/{module}.py", ROOT)
+def library_code(name):
+    return code_digest(ROOT / f"noencore/{name}.py", ROOT)
 
 
 def intermediate_results(wildcards):
