@@ -7,6 +7,7 @@ read it and no others.
 from itertools import product
 from pathlib import Path
 
+from noencore.embeddings import LANDMARKS, TEXT_AUDIO_MODELS
 from noencore.errors import UserError
 from noencore.split import LEARNED
 from noencore.unlearning.recipes import make_recipe, takes_steps
@@ -66,6 +67,36 @@ def reference_kinds(config, model):
 def all_reference_kinds(config):
     """Those that any model of the experiment is made with."""
     return sorted({kind for model in unlearned_models(config) for kind in reference_kinds(config, model)})
+
+
+def family_embeddings(config, family):
+    """The embeddings that a family of metrics is computed from."""
+    return {
+        "quality": sorted(config["embeddings"]),
+        "text_audio": [TEXT_AUDIO_MODELS[config["text_audio"]]],
+        "copying": [config["copying"]["embedding"], LANDMARKS],
+    }.get(family, [])
+
+
+def all_embeddings(config):
+    """Those that any family of metrics of the experiment is computed from."""
+    return sorted({name for family in config["metrics"] for name in family_embeddings(config, family)})
+
+
+def released_models(config, family):
+    """Names under which weights may have to be there for a family: its embeddings, and the text-audio model."""
+    text_audio = [config["text_audio"]] if family == "text_audio" else []
+    return sorted({*family_embeddings(config, family), *text_audio})
+
+
+def measure_spec(config, family, missing):
+    """The models, what the config says to a family of metrics, and why models of released weights are left out.
+
+    missing: dict name of a model -> status, of the whole experiment.
+    """
+    settings = {"copying": {"alpha": config["copying"]["false_positive_rate"]}}
+    absent = {name: missing[name] for name in released_models(config, family) if name in missing}
+    return {"models": models(config), "settings": settings.get(family, {}), "missing": absent}
 
 
 def tune_grid(config):
