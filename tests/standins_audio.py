@@ -11,6 +11,7 @@ that the library's table knows.
 import importlib.util
 import pickle
 import sys
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,8 @@ def make_weights(weights, size=TOY, seed=0):
     """Write the weights of all three models; return the directory, a Path."""
     weights = Path(weights)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
         for write in (write_vggish, write_passt, write_clap):
+            torch.manual_seed(seed)
             write(weights, size)
     return weights
 
@@ -174,9 +175,10 @@ def original_htsat(size=TOY):
     from clap_module.htsat import HTSAT_Swin_Transformer
 
     config = SimpleNamespace(mel_bins=64, window_size=1024, hop_size=480, sample_rate=48000, fmin=50, fmax=14000)
-    htsat = HTSAT_Swin_Transformer(
-        embed_dim=size.htsat, depths=size.htsat_layers, num_heads=size.htsat_heads, window_size=8, config=config
-    )
+    sizes = {"embed_dim": size.htsat, "depths": size.htsat_layers, "num_heads": size.htsat_heads}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, of how it calls it
+        htsat = HTSAT_Swin_Transformer(window_size=8, config=config, **sizes)
     return _drawn(htsat, keep=("spectrogram_extractor", "logmel_extractor"))
 
 
