@@ -25,7 +25,7 @@ COLUMNS = [
 
 @dataclass(frozen=True)
 class Decoding:
-    """Sampling of prompts: guidance weight, temperature, top-k. Continuations are greedy, after `prompt_seconds` each."""
+    """Sampling of prompts: guidance weight, temperature, top-k. Continuations are greedy, after `prompt_seconds`."""
 
     cfg: float
     temperature: float

@@ -118,10 +118,12 @@ def test_a_frame_is_repeated_where_all_codebooks_are():
 
 def test_the_level_of_a_full_scale_sine_is_minus_3_db():
     sine = np.sin(2 * np.pi * np.arange(1600) / 16).astype(np.float32)
-    assert describe_audio(sine) == {"rms_db": pytest.approx(-10 * math.log10(2), abs=1e-4), "silent": False}
+    level = -10 * math.log10(2)
+    assert describe_audio(sine) == {"rms_db": pytest.approx(level, abs=1e-4), "silent": False, "clipped": 1 / 8}
+    assert describe_audio(0.99 * sine)["clipped"] == 0
     assert describe_audio(sine * 10**-2.5)["rms_db"] == pytest.approx(-53.01, abs=0.01)
     assert describe_audio(sine * 10**-3)["silent"]
-    assert describe_audio(0 * sine) == {"rms_db": pytest.approx(-120), "silent": True}
+    assert describe_audio(0 * sine) == {"rms_db": pytest.approx(-120), "silent": True, "clipped": 0.0}
 
 
 def test_matches_are_counted_after_the_prompt():

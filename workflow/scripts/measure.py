@@ -10,35 +10,33 @@ logs.start(snakemake.log[0])
 family, spec = snakemake.wildcards.metric, json.loads(snakemake.params.spec)
 # Imported by name: the param `code` counts the file of this family, and not those of the others.
 measure = getattr(import_module(f"noencore.metrics.{family}"), f"measure_{family}")
-READERS = {".parquet": read_parquet, ".safetensors": read_tensors}
+READERS = {"parquet": read_parquet, "safetensors": read_tensors}
 
 
 def read(path):
-    return READERS[path[path.rindex(".") :]](path)
+    return READERS[path.rpartition(".")[2]](path)
 
 
-def embedding_names(prefix):
-    return {key.removeprefix(prefix): key for key in snakemake.input.keys() if key.startswith(prefix)}
+def by_embedding(prefix):
+    return {name.removeprefix(prefix): paths for name, paths in inputs.items() if name.startswith(prefix)}
 
 
 def inputs_of(index):
     """What the family reads of the model at one position of the inputs."""
-    found = {
-        name: read(snakemake.input[name][index]) for name in ("scores", "tokens", "generated") if name in per_model
-    }
+    found = {name: read(inputs[name][index]) for name in ("scores", "tokens", "generated") if name in inputs}
     if embeddings:
-        found["embeddings"] = {name: read(snakemake.input[key][index]) for name, key in embeddings.items()}
+        found["embeddings"] = {name: read(paths[index]) for name, paths in embeddings.items()}
     return found
 
 
-per_model, embeddings = set(snakemake.input.keys()), embedding_names("embeddings_")
-shared = {"split": read_parquet(snakemake.input.split), **spec["settings"]}
+inputs = dict(snakemake.input.items())
+embeddings, references = by_embedding("embeddings_"), by_embedding("reference_")
+shared = {"split": read_parquet(inputs["split"]), **spec["settings"]}
 if embeddings:
-    references = embedding_names("reference_")
-    shared["reference"] = {name: read(snakemake.input[key]) for name, key in references.items()}
-    shared["reference_sha256"] = {name: sha256(snakemake.input[key]) for name, key in references.items()}
-if "captions" in per_model:
-    shared["captions"] = read(snakemake.input.captions)
+    shared["reference"] = {name: read(path) for name, path in references.items()}
+    shared["reference_sha256"] = {name: sha256(path) for name, path in references.items()}
+if "captions" in inputs:
+    shared["captions"] = read(inputs["captions"])
 
 rows, values = [], []
 for index, model in enumerate(logs.progress(spec["models"], family)):
