@@ -118,10 +118,11 @@ def measure_membership(split, scores, tokens, part="test", seed=0):
         values = [-side[feature].to_numpy(float) for side in sides]
         made = row(metric, min(map(len, sides)), MINIMUM, "clips", values, lambda *x: membership_auc(*x, seed, *works))
         rows.append(made | too_few_works(min(n_works)) if made["status"] == "ok" else made)
-    loss = [-side["caption"].to_numpy(float) for side in sides]
-    needed = round(1 / FALSE_POSITIVES)
-    tpr = lambda *x: true_positive_rate(*x, seed, FALSE_POSITIVES, *works)  # noqa: E731
-    rows.append(row("membership_tpr", len(sides[1]), needed, "holdout clips", loss, tpr))
+    loss, needed = [-side["caption"].to_numpy(float) for side in sides], round(1 / FALSE_POSITIVES)
+    rows.append(
+        row("membership_tpr", len(sides[1]), needed, "holdout clips", loss,
+            lambda *x: true_positive_rate(*x, seed, FALSE_POSITIVES, *works))
+    )  # fmt: skip
     means = [side.groupby(of_side).mean().to_numpy(float) for side, of_side in zip(sides, works)]
     halved = min(n_works) >= dataset_inference.MINIMUM and all(np.isfinite(side).all() for side in means)
     found = dataset_inference.dataset_inference(*means, seed) if halved else (np.nan, np.nan)
