@@ -2,10 +2,10 @@
 
     weights/<model>/<file>
 
-A file is taken only with the bytes that this table knows, where it knows them. Whoever has other weights for one of these
-networks (a fine-tuned one, a smaller one) says so with a file SHA256SUMS beside them, as `sha256sum * > SHA256SUMS`
-writes it: its sums then replace the table's. Results carry the sha256 of the weights that made them, so none are taken
-for another's.
+A file is taken only with the bytes that this table knows, where it knows them. Whoever has other weights for one of
+these networks (a fine-tuned one, a smaller one) says so with a file SHA256SUMS beside them, as
+`sha256sum * > SHA256SUMS` writes it: its sums then replace the table's. Results carry the sha256 of the weights that
+made them, so none are taken for another's.
 
 Sizes and sums were read where others had recorded them, two or more for each sum; where nobody had, `size` is None and
 `sha256` empty, and they are not checked. The sha256 of VGGish begins with the eight digits in its file's name, as torch
