@@ -19,6 +19,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from standins import CAPTIONS
 
 from noencore.embeddings.weights import CLAP, DECLARED, PASST, VGGISH
@@ -129,6 +130,7 @@ def write_clap(weights, size=TOY):
     state["text_branch.embeddings.position_ids"] = torch.arange(size.roberta_positions)[None]
     for name, inputs in {"text_projection": size.roberta, "audio_projection": 8 * size.htsat}.items():
         state |= _layer(f"{name}.0", size.clap, inputs) | _layer(f"{name}.2", size.clap, size.clap)
+    state["text_projection.2.bias"] = _centre(state, parts["text_branch"], folder)
     for name in ("text_transform", "audio_transform"):
         state |= _layer(f"{name}.sequential.0", size.clap, size.clap)
         state |= _layer(f"{name}.sequential.3", size.clap, size.clap)
@@ -144,6 +146,17 @@ def write_clap(weights, size=TOY):
         checkpoint, folder / CLAP.name, pickle_module=SimpleNamespace(__name__="pickle", Pickler=PicklerOfNumpy1)
     )
     declare(folder)
+
+
+@torch.no_grad()
+def _centre(state, roberta, folder):
+    """The bias that puts the mean of captions at 0: without training they all point the same way, as if collapsed."""
+    from transformers import RobertaTokenizer
+
+    tokenizer = RobertaTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"))
+    pooled = roberta(**tokenizer(CAPTIONS[::25], padding=True, return_tensors="pt")).pooler_output
+    hidden = F.linear(pooled, state["text_projection.0.weight"], state["text_projection.0.bias"]).relu()
+    return -F.linear(hidden, state["text_projection.2.weight"]).mean(dim=0)
 
 
 class PicklerOfNumpy1(pickle._Pickler):
