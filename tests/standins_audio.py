@@ -11,6 +11,7 @@ that the library's table knows.
 import importlib.util
 import pickle
 import sys
+import warnings
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from standins import CAPTIONS
 
 from noencore.embeddings.weights import CLAP, DECLARED, PASST, VGGISH
@@ -69,8 +71,8 @@ def make_weights(weights, size=TOY, seed=0):
     """Write the weights of all three models; return the directory, a Path."""
     weights = Path(weights)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
         for write in (write_vggish, write_passt, write_clap):
+            torch.manual_seed(seed)
             write(weights, size)
     return weights
 
@@ -128,6 +130,7 @@ def write_clap(weights, size=TOY):
     state["text_branch.embeddings.position_ids"] = torch.arange(size.roberta_positions)[None]
     for name, inputs in {"text_projection": size.roberta, "audio_projection": 8 * size.htsat}.items():
         state |= _layer(f"{name}.0", size.clap, inputs) | _layer(f"{name}.2", size.clap, size.clap)
+    state["text_projection.2.bias"] = _centre(state, parts["text_branch"], folder)
     for name in ("text_transform", "audio_transform"):
         state |= _layer(f"{name}.sequential.0", size.clap, size.clap)
         state |= _layer(f"{name}.sequential.3", size.clap, size.clap)
@@ -143,6 +146,17 @@ def write_clap(weights, size=TOY):
         checkpoint, folder / CLAP.name, pickle_module=SimpleNamespace(__name__="pickle", Pickler=PicklerOfNumpy1)
     )
     declare(folder)
+
+
+@torch.no_grad()
+def _centre(state, roberta, folder):
+    """The bias that puts the mean of captions at 0: without training they all point the same way, as if collapsed."""
+    from transformers import RobertaTokenizer
+
+    tokenizer = RobertaTokenizer(vocab=str(folder / "vocab.json"), merges=str(folder / "merges.txt"))
+    pooled = roberta(**tokenizer(CAPTIONS[::25], padding=True, return_tensors="pt")).pooler_output
+    hidden = F.linear(pooled, state["text_projection.0.weight"], state["text_projection.0.bias"]).relu()
+    return -F.linear(hidden, state["text_projection.2.weight"]).mean(dim=0)
 
 
 class PicklerOfNumpy1(pickle._Pickler):
@@ -174,9 +188,10 @@ def original_htsat(size=TOY):
     from clap_module.htsat import HTSAT_Swin_Transformer
 
     config = SimpleNamespace(mel_bins=64, window_size=1024, hop_size=480, sample_rate=48000, fmin=50, fmax=14000)
-    htsat = HTSAT_Swin_Transformer(
-        embed_dim=size.htsat, depths=size.htsat_layers, num_heads=size.htsat_heads, window_size=8, config=config
-    )
+    sizes = {"embed_dim": size.htsat, "depths": size.htsat_layers, "num_heads": size.htsat_heads}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch, of how it calls it
+        htsat = HTSAT_Swin_Transformer(window_size=8, config=config, **sizes)
     return _drawn(htsat, keep=("spectrogram_extractor", "logmel_extractor"))
 
 

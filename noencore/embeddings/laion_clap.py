@@ -108,8 +108,8 @@ def load_text(weights=None):
 
 
 def repeated(wave):
-    """A wave shorter than a window as often as it fits into one; any other as it is."""
-    return np.tile(wave, max(1, WINDOW // len(wave)))
+    """A wave shorter than a window as often as it fits into one; any other, and an empty one, as it is."""
+    return np.tile(wave, max(1, WINDOW // max(1, len(wave))))
 
 
 def log_mel(waves, filters):

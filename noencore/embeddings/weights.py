@@ -2,12 +2,14 @@
 
     weights/<model>/<file>
 
-A file is taken only with the bytes that this table knows. Whoever has other weights for one of these networks (a
-fine-tuned one, a smaller one) says so with a file SHA256SUMS beside them, as `sha256sum * > SHA256SUMS` writes it: its
-sums then replace the table's. Results carry the sha256 of the weights that made them, so none are taken for another's.
+A file is taken only with the bytes that this table knows, where it knows them. Whoever has other weights for one of
+these networks (a fine-tuned one, a smaller one) says so with a file SHA256SUMS beside them, as
+`sha256sum * > SHA256SUMS` writes it: its sums then replace the table's. Results carry the sha256 of the weights that
+made them, so none are taken for another's.
 
-Sizes and sums were read where others had recorded them, two or more for each sum; `size` is None where nobody had. The
-sha256 of VGGish begins with the eight digits in its file's name, as torch hub asks.
+Sizes and sums were read where others had recorded them, two or more for each sum; where nobody had, `size` is None and
+`sha256` empty, and they are not checked. The sha256 of VGGish begins with the eight digits in its file's name, as torch
+hub asks.
 """
 
 import re
@@ -26,7 +28,7 @@ HUB, GITHUB = "https://huggingface.co", "https://github.com"
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A file of a model: its name, its size in bytes (None: not known), its sha256 and the url that has it."""
+    """A file of a model: its name, its size in bytes (None: not known), its sha256 ("": not known) and its url."""
 
     name: str
     size: int | None
@@ -64,7 +66,12 @@ PASST = WeightFile(
     "302903fa8c4aee817b11dc982da0b29aaf8d11a3e722420476d0a12c9db70c2c",
     f"{GITHUB}/kkoutini/PaSST/releases/download/v0.0.1-audioset/passt-s-f128-p16-s10-ap.476-swa.pt",
 )
+ENCODEC_CONFIG, ENCODEC = (
+    WeightFile(name, None, "", f"{HUB}/facebook/encodec_32khz/resolve/main/{name}")
+    for name in ("config.json", "model.safetensors")
+)
 WEIGHTS = {
+    "encodec": (ENCODEC_CONFIG, ENCODEC),
     "vggish": (VGGISH,),
     "laion_clap": (CLAP, ROBERTA_VOCABULARY, ROBERTA_MERGES),
     "passt": (PASST,),
@@ -106,7 +113,7 @@ def verified_file(model, file, weights):
     if line := _wrong(path, file):
         raise UserError(line)
     found = sha256(path)
-    if found != file.sha256:
+    if file.sha256 and found != file.sha256:
         raise UserError(f"{path}: sha256 {found[:8]}..., not {file.sha256[:8]}...; {_cure(file)}")
     return path, found
 
