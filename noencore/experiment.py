@@ -69,6 +69,9 @@ def all_reference_kinds(config):
     return sorted({kind for model in unlearned_models(config) for kind in reference_kinds(config, model)})
 
 
+EMBEDDING_FAMILIES = ("quality", "text_audio", "copying")
+
+
 def family_embeddings(config, family):
     """The embeddings that a family of metrics is computed from."""
     return {
@@ -78,9 +81,9 @@ def family_embeddings(config, family):
     }.get(family, [])
 
 
-def all_embeddings(config):
-    """Those that any family of metrics of the experiment is computed from."""
-    return sorted({name for family in config["metrics"] for name in family_embeddings(config, family)})
+def all_embeddings(config, families=EMBEDDING_FAMILIES):
+    """Those that any of some families of metrics is computed from, of those in `metrics` or not."""
+    return sorted({name for family in families for name in family_embeddings(config, family)})
 
 
 def released_models(config, family):

@@ -15,7 +15,7 @@ EMBEDDING_PACKAGES = {"musicnn": "musicnn"}  # embedding: distribution that brin
 def check_weights(config):
     """Raise UserError, naming the file, where a job would miss weights of a package: now, not after the training."""
     _check_installed(TEXT_ENCODER)
-    for embedding in all_embeddings(config):
+    for embedding in all_embeddings(config, config["metrics"]):
         if embedding in EMBEDDING_PACKAGES:
             _check_installed(EMBEDDING_PACKAGES[embedding])
 

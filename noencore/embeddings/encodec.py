@@ -4,32 +4,24 @@ Windows and pooling are those of `noencore.embeddings.codec`. The weights are a 
 transformers' format, such as facebook/encodec_32khz, the codec of the released MusicGen models.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from noencore.embeddings import EmbeddingModel
 from noencore.embeddings.codec import WINDOW_S, pooled
+from noencore.embeddings.weights import ENCODEC, ENCODEC_CONFIG, verified_file
 from noencore.errors import UserError
-from noencore.files import sha256
 from noencore.hub import load_weights
-
-FILES = ("config.json", "model.safetensors")
-REPOSITORY = "facebook/encodec_32khz"
 
 
 def load(weights):
     """Load from `weights`/encodec. Raises UserError, naming the file, for what is missing, damaged or not mono."""
     from transformers import EncodecModel
 
-    directory = Path(weights, "encodec")
-    for name in FILES:
-        if not (directory / name).is_file():
-            raise UserError(f"{directory / name}: missing; `hf download {REPOSITORY} --local-dir {directory}`")
-    model = load_weights(EncodecModel, directory)
+    verified_file("encodec", ENCODEC_CONFIG, weights)
+    path, digest = verified_file("encodec", ENCODEC, weights)
+    model = load_weights(EncodecModel, path.parent)
     config = model.config
     if config.audio_channels != 1 or config.normalize:
-        raise UserError(f"{directory}: the codec is not mono or scales its input; take that of {REPOSITORY}")
+        raise UserError(f"{path.parent}: the codec is not mono or scales its input; take facebook/encodec_32khz")
     embed = pooled(model.encoder, config.sampling_rate, int(np.prod(config.upsampling_ratios)))
-    weights_sha256 = sha256(directory / FILES[1])
-    return EmbeddingModel("encodec", config.sampling_rate, WINDOW_S, config.hidden_size, weights_sha256, embed)
+    return EmbeddingModel("encodec", config.sampling_rate, WINDOW_S, config.hidden_size, digest, embed)

@@ -23,6 +23,7 @@ WINDOW, WINDOW_HOP = 3 * SAMPLE_RATE, SAMPLE_RATE
 N_FRAMES = 187  # of a window: every frame that lies inside it, and the first one, which is reflected
 DIMENSION, CLASSES = 200, 50
 BATCH = 2  # windows at a time: more of them outgrow the cache of a core and run slower
+BLOCK = 8  # frames
 BATCH_NORM_EPS = 1e-3
 
 
@@ -99,6 +100,8 @@ class MusiCNN:
 
     def __init__(self, variables):
         self.variables = {name: torch.from_numpy(value) for name, value in variables.items()}
+        signed = [self._convolution(layer)[0] * self._sign(layer)[:, None, None, None] for layer in range(5)]
+        self.signed = [*(kernel.contiguous() for kernel in signed[:2]), *map(self._blocked, signed[2:])]
 
     @torch.inference_mode()
     def forward(self, mel):
@@ -117,17 +120,20 @@ class MusiCNN:
 
     def _timbral(self, x, layer):
         """Tall filters: 7 frames by much of the spectrum, maximum over frequency. [B, T, F] -> [B, T, C]"""
-        kernel, bias = self._convolution(layer)
-        y = F.relu(F.conv2d(x[:, None], kernel, bias, padding=(3, 0)))
-        return self._norm_and_maximum(y.transpose(1, 2), layer + 1)
+        y = F.conv2d(x[:, None], self.signed[layer], padding=(3, 0))
+        return self._bias_and_norm(y.amax(dim=3).transpose(1, 2), layer)
 
     def _temporal(self, x, layer):
-        """Long filters: up to 128 frames of one mel band, maximum over frequency. [B, T, F] -> [B, T, C]"""
-        kernel, bias = self._convolution(layer)
-        length = kernel.shape[2]
-        bands = F.pad(x.transpose(1, 2), ((length - 1) // 2, length // 2))  # TensorFlow's SAME
-        y = F.relu(F.conv1d(bands.flatten(0, 1)[:, None], kernel[..., 0], bias))
-        return self._norm_and_maximum(y.unflatten(0, bands.shape[:2]).permute(0, 3, 2, 1), layer + 1)
+        """Long filters: up to 128 frames of one mel band, maximum over frequency. [B, T, F] -> [B, T, C]
+
+        A product of matrices makes BLOCK frames at once, with the channels last: the maximum is then the cheap part.
+        """
+        kernel = self.signed[layer]
+        length, frames = len(kernel) - BLOCK + 1, x.shape[1]
+        padding = ((length - 1) // 2, length // 2 + -frames % BLOCK)  # TensorFlow's SAME, to whole blocks
+        blocks = F.pad(x.transpose(1, 2), padding).unfold(2, len(kernel), BLOCK)
+        y = (blocks.flatten(0, 2) @ kernel).unflatten(0, blocks.shape[:3]).amax(dim=1)
+        return self._bias_and_norm(y.reshape(len(x), blocks.shape[2] * BLOCK, -1)[:, :frames], layer)
 
     def _dense_in_time(self, x, layer):
         """7 frames of all channels. [B, T, C] -> [B, T, 64]"""
@@ -135,14 +141,24 @@ class MusiCNN:
         y = F.relu(F.conv1d(x.transpose(1, 2), kernel[:, 0].transpose(1, 2), bias, padding=3))
         return self._norm(y.transpose(1, 2), layer + 1)
 
-    def _norm_and_maximum(self, y, number):
-        """Batch normalisation, then the maximum over frequency: [B, T, C, F] -> [B, T, C].
+    def _bias_and_norm(self, y, layer):
+        """What follows a convolution, after the maximum: bias, relu, batch normalisation. [B, T, C] -> [B, T, C]
 
-        Done the other way round, which is cheaper and the same: where gamma is negative, the smallest becomes
-        largest.
+        The maximum comes first, which is cheaper and the same: bias and relu never fall, and where the normalisation
+        does, the sign of the kernel was turned, so that `y` is minus the minimum.
         """
-        rising = self.variables[f"batch_normalization_{number}/gamma"] >= 0
-        return self._norm(torch.where(rising, y.amax(dim=3), y.amin(dim=3)), number)
+        return self._norm(F.relu(y * self._sign(layer) + self._convolution(layer)[1]), layer + 1)
+
+    def _sign(self, layer):
+        """Minus one where the batch normalisation after a convolution turns the order of values, else one: [C_out]."""
+        return torch.where(self.variables[f"batch_normalization_{layer + 1}/gamma"] >= 0, 1.0, -1.0)
+
+    def _blocked(self, kernel):
+        """[C_out, 1, time, 1] -> [time + BLOCK - 1, BLOCK * C_out]: column block i is the kernel, i frames later."""
+        shifted = torch.zeros(kernel.shape[2] + BLOCK - 1, BLOCK, len(kernel))
+        for i in range(BLOCK):
+            shifted[i : i + kernel.shape[2], i] = kernel[:, 0, :, 0].T
+        return shifted.flatten(1)
 
     def _convolution(self, layer):
         """Kernel [C_out, C_in, time, frequency] and bias of convolution number `layer`."""

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from noencore.errors import UserError
-from noencore.files import read_tensors, write_tensors
+from noencore.files import write_tensors
 
 AT_ONCE = 256  # values that wait in memory before they are written: what a killed job loses at most
 
@@ -32,9 +31,9 @@ class Store:
 
     def __init__(self, directory, columns, dtype):
         self.directory, self.columns, self.dtype = Path(directory), columns, np.dtype(dtype)
-        self._kept, self._new = {}, {}
+        self._kept, self._new = {}, {}  # key -> all that hold it: (open file, checksum); key -> array
         for path in sorted(self.directory.glob("*.safetensors")):
-            self._read(path)
+            self._open(path)
 
     def __enter__(self):
         return self
@@ -43,8 +42,16 @@ class Store:
         self._write()
 
     def get(self, key):
-        """The array of a key, or None."""
-        return self._new.get(key, self._kept.get(key))
+        """The array of a key, or None. It is read now: a store may be larger than the memory."""
+        if key in self._new:
+            return self._new[key]
+        for file, checksum in self._kept.get(key, []):
+            value = file.get_tensor(key)
+            if value.shape[1:] == (self.columns,) and value.dtype == self.dtype and _sum(value) == checksum:
+                return value
+        if key in self._kept:
+            log.warning("%s: the values of %s... are damaged and computed again", self.directory, key[:8])
+        return None
 
     def put(self, key, value):
         """Keep an array [n, columns] under a key."""
@@ -52,20 +59,18 @@ class Store:
         if len(self._new) >= AT_ONCE:
             self._write()
 
-    def _read(self, path):
+    def _open(self, path):
+        from safetensors import SafetensorError, safe_open
+
         try:
-            tensors, metadata = read_tensors(path)
-            checksums = json.loads(metadata["checksums"])
-        except (UserError, KeyError, ValueError):
+            file = safe_open(path, framework="np")
+            checksums = json.loads(file.metadata()["checksums"])
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError):
             log.warning("%s: damaged; what it held is computed again", path)
             path.unlink(missing_ok=True)
             return
-        for key, tensor in tensors.items():
-            value = tensor.numpy()
-            if value.shape[1:] == (self.columns,) and value.dtype == self.dtype and _sum(value) == checksums.get(key):
-                self._kept[key] = value
-            else:
-                log.warning("%s: the values of %s... are damaged and computed again", path, key[:8])
+        for key in file.keys():  # noqa: SIM118
+            self._kept.setdefault(key, []).append((file, checksums.get(key)))
 
     def _write(self):
         import torch
@@ -75,8 +80,9 @@ class Store:
         name = hashlib.sha256(" ".join(sorted(self._new)).encode()).hexdigest()[:32]
         checksums = json.dumps({key: _sum(value) for key, value in sorted(self._new.items())})
         tensors = {key: torch.from_numpy(value) for key, value in self._new.items()}
-        write_tensors(tensors, self.directory / f"{name}.safetensors", {"checksums": checksums})
-        self._kept |= self._new
+        path = self.directory / f"{name}.safetensors"
+        write_tensors(tensors, path, {"checksums": checksums})
+        self._open(path)
         self._new = {}
 
 

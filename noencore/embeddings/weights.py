@@ -165,7 +165,8 @@ def _wrong(path, file):
 
 def _cure(file):
     size = f" ({file.size / 1e6:,.1f} MB)" if file.size else ""
-    return f"fetch it from {file.url}{size}, or list your own weights in a {DECLARED} beside it"
+    digest = f", sha256 {file.sha256}" if file.sha256 else ""
+    return f"fetch it from {file.url}{size}{digest}, or list your own weights in a {DECLARED} beside it"
 
 
 def _reason(error):

@@ -118,9 +118,8 @@ def there(names):
     return [name for name in names if name not in MISSING]
 
 
-EMBEDDED = there(experiment.all_embeddings(config))
-# Of packages, and our own; one at least, also where none is asked for, since a rule has to have an output.
-AT_HAND = [name for name in EMBEDDED if name not in WEIGHTS] or [LANDMARKS]
+# Of packages, and our own: embedded together, so the list does not depend on `metrics`.
+AT_HAND = [name for name in experiment.all_embeddings(config) if name not in WEIGHTS]
 
 
 def code(script):
@@ -186,7 +185,9 @@ def embedded_by(wildcards):
 def embed_spec(wildcards, **more):
     names = embedded_by(wildcards)
     codec = CODEC_SHA256 if "codec" in names else ""
-    return canonical({"embeddings": names, "codec": codec, **weights_spec(*names), **more})
+    return canonical(
+        {"embeddings": names, "codec": codec, **weights_spec(*names), **more}
+    )
 
 
 def embed_reference_spec(wildcards):
@@ -200,8 +201,14 @@ def captions_spec(wildcards):
 
 def weights_spec(*names):
     """Where the weights of released models lie, and the sha256 that they must have."""
-    files = {name: expected_files(name, config["weights"]) for name in names if name in WEIGHTS}
-    sums = {name: [file.sha256 for file in of_model] for name, of_model in files.items()}
+    files = {
+        name: expected_files(name, config["weights"])
+        for name in names
+        if name in WEIGHTS
+    }
+    sums = {
+        name: [file.sha256 for file in of_model] for name, of_model in files.items()
+    }
     return {"weights": config["weights"] if sums else None, "sums": sums}
 
 
@@ -234,6 +241,7 @@ def intermediate_results(wildcards):
         "generated": rules.generate,
     }
     needed = {name for metric in config["metrics"] for name in FAMILY_INPUTS[metric]}
+    embedded = there(experiment.all_embeddings(config, config["metrics"]))
     models = experiment.models(config)
     return [
         *every(rules.catalogue),
@@ -246,8 +254,8 @@ def intermediate_results(wildcards):
             for name in sorted(needed & made_by.keys())
             for path in every(made_by[name], model=models)
         ),
-        *expand(EMBEDDINGS, embedding=EMBEDDED, model=models),
-        *expand(REFERENCE, embedding=EMBEDDED),
+        *expand(EMBEDDINGS, embedding=embedded, model=models),
+        *expand(REFERENCE, embedding=embedded),
         *every(rules.measure, metric=config["metrics"]),
         *every(rules.compare_sets, embedding=compared_embeddings()),
     ]
