@@ -162,16 +162,16 @@ def machine_line():
 
 
 def metrics_table():
-    """Seconds of each audio metric, its peers' and the ratio; the last column is how far the values lie apart."""
+    """Milliseconds of each audio metric, its peers' and the ratio; the last column is how far the values lie apart."""
     lines = []
     for what, found in read("metrics")["found"].items():
         for peer, ratio in found["ratio"].items():
             lines.append([
-                *(what, peer, number(found["seconds"][peer]["median"]), number(found["seconds"]["ours"]["median"])),
+                *(what, peer, *(number(1000 * found["seconds"][side]["median"]) for side in (peer, "ours"))),
                 *(f"**{ranged(ratio)}**", WANTED_METRICS.get(what, ""), str(ratio["n"])),
                 f"{found['difference'][peer]:.0e}",
             ])  # fmt: skip
-    header = ["", "peer", "theirs, s", "ours, s", "times as fast", "aim", "n", "relative difference"]
+    header = ["", "peer", "theirs, ms", "ours, ms", "times as fast", "aim", "n", "relative difference"]
     return rows(header, lines)
 
 

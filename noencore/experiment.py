@@ -7,6 +7,7 @@ read it and no others.
 from itertools import product
 from pathlib import Path
 
+from noencore.embeddings import LANDMARKS, TEXT_AUDIO_MODELS
 from noencore.errors import UserError
 from noencore.split import LEARNED
 from noencore.unlearning.recipes import make_recipe, takes_steps
@@ -68,15 +69,11 @@ def all_reference_kinds(config):
     return sorted({kind for model in unlearned_models(config) for kind in reference_kinds(config, model)})
 
 
-TEXT_AUDIO = {"tagtext": "musicnn", "laion_clap": "laion_clap"}  # text-audio model -> the embedding of its audio side
-LANDMARKS = "landmarks"  # fingerprints, kept beside the embeddings
-
-
 def family_embeddings(config, family):
     """The embeddings that a family of metrics is computed from."""
     return {
         "quality": sorted(config["embeddings"]),
-        "text_audio": [TEXT_AUDIO[config["text_audio"]]],
+        "text_audio": [TEXT_AUDIO_MODELS[config["text_audio"]]],
         "copying": [config["copying"]["embedding"], LANDMARKS],
     }.get(family, [])
 
@@ -86,10 +83,33 @@ def all_embeddings(config):
     return sorted({name for family in config["metrics"] for name in family_embeddings(config, family)})
 
 
-def measure_spec(config, family):
-    """The models, and what the config says to a family of metrics."""
+def released_models(config, family):
+    """Names under which weights may have to be there for a family: its embeddings, and the text-audio model."""
+    text_audio = [config["text_audio"]] if family == "text_audio" else []
+    return sorted({*family_embeddings(config, family), *text_audio})
+
+
+def measure_spec(config, family, missing):
+    """The models, what the config says to a family of metrics, and why models of released weights are left out.
+
+    missing: dict name of a model -> status, of the whole experiment.
+    """
     settings = {"copying": {"alpha": config["copying"]["false_positive_rate"]}}
-    return {"models": models(config), "settings": settings.get(family, {})}
+    absent = {name: missing[name] for name in released_models(config, family) if name in missing}
+    return {"models": models(config), "settings": settings.get(family, {}), "missing": absent}
+
+
+def compare_spec(config):
+    """The models, the target that recipes started from, and the margins of equivalence."""
+    return {"models": models(config), "target": target_model(config), "margins": config["comparison"]["margins"]}
+
+
+def tables_spec(config):
+    """The models, and the names that stand in braces in the metrics of the summary: the first embedding, the
+    text-audio model and the shortest prompt that is not empty, as metrics are named after it."""
+    prompt = min([seconds for seconds in config["generate"]["prompt_seconds"] if seconds > 0], default=0)
+    names = {"embedding": config["embeddings"][0], "text_audio": config["text_audio"], "prompt": f"{prompt:g}s"}
+    return {"models": models(config), "names": names}
 
 
 def tune_grid(config):

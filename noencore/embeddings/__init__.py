@@ -1,7 +1,6 @@
 """Audio embeddings: a window of sound becomes one vector. One file in this room is one model."""
 
 import importlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,15 +8,32 @@ import numpy as np
 
 from noencore.errors import UserError
 
-MODELS = ("musicnn",)  # each is a module of this package with a function load()
+MODELS = ("musicnn", "codec", "encodec", "vggish", "laion_clap", "passt")  # each a module with a function load()
+TEXT_AUDIO_MODELS = {"tagtext": "musicnn", "laion_clap": "laion_clap"}  # modules with load_text(): their audio side
+LANDMARKS = "landmarks"  # fingerprints (noencore.fingerprint) lie beside the embeddings
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The windows of one clip.
+
+    embeddings: float32 [n_windows, dimension]. padded: float32 [n_windows], the share of each window that is padding
+    and not sound. logits: float32 [n_windows, classes] of models that know classes, before the sigmoid or softmax.
+    """
+
+    embeddings: np.ndarray
+    padded: np.ndarray
+    logits: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class EmbeddingModel:
     """An embedding model that is ready to run.
 
-    `embed` maps a mono wave, float32 [n_samples] at `sample_rate` Hz, to float32 [n_windows, dimension], one
-    row for each window of `window_s` seconds. The weights are identified by `weights_sha256`.
+    `embed` maps a mono wave, float32 [n_samples] at `sample_rate` Hz, at least one sample and all finite, to
+    `Embedded`: one row for each window of `window_s` seconds, of fixed places (`fixed_windows`), the same row
+    whatever else was embedded before. classes: width of the logits, 0 where there are none. The weights are
+    identified by `weights_sha256`.
     """
 
     name: str
@@ -25,52 +41,58 @@ class EmbeddingModel:
     window_s: float
     dimension: int
     weights_sha256: str
-    embed: Callable[[np.ndarray], np.ndarray]
+    embed: Callable[[np.ndarray], Embedded]
+    classes: int = 0
 
 
-def load_embedding_model(name):
-    """Load the embedding model `name`. Raises UserError for an unknown name or for missing weights."""
-    if name not in MODELS:
-        raise UserError(f"embedding model {name!r}: unknown; choose one of {', '.join(MODELS)}")
-    return importlib.import_module(f"noencore.embeddings.{name}").load()
+@dataclass(frozen=True)
+class TextAudioModel:
+    """A model that puts captions beside the windows of an embedding model.
 
-
-def embed_files(paths, clip_ids, model):
-    """Embed audio files, one a clip, and return (tensors, metadata) as embeddings.safetensors holds them.
-
-    tensors: `embeddings` float32 [n_windows, dimension] and `clip` int64 [n_windows], an index into the json
-    list metadata["clip_ids"], which keeps the order of `clip_ids`. An id may occur more than once (one clip,
-    many seeds). Raises UserError for a file that cannot be read, is empty or holds a value that is not
-    finite.
+    `embed_text` maps a list of n captions to float32 [n, d]. The audio side is a tensor of the file of the embedding
+    model `audio`: `side` is "embeddings" or "logits", d wide. standardise: whether both sides must be standardised
+    over the clips, dimension by dimension, before their cosine means anything.
     """
-    import torch
 
-    windows = [model.embed(read_mono(path, model.sample_rate)) for path in paths]
-    counts = [len(of_one_clip) for of_one_clip in windows]
-    tensors = {
-        "embeddings": torch.from_numpy(np.concatenate([np.zeros((0, model.dimension), np.float32), *windows])),
-        "clip": torch.from_numpy(np.repeat(np.arange(len(counts), dtype=np.int64), counts)),
-    }
-    metadata = {
-        "clip_ids": json.dumps([str(clip_id) for clip_id in clip_ids]),
-        "model": model.name,
-        "weights_sha256": model.weights_sha256,
-        "sample_rate": str(model.sample_rate),
-        "window_s": str(model.window_s),
-    }
-    return tensors, metadata
+    name: str
+    audio: str
+    side: str
+    standardise: bool
+    weights_sha256: str
+    embed_text: Callable[[list[str]], np.ndarray]
 
 
-def read_mono(path, sample_rate):
-    """Read an audio file as a mono wave, float32 [n_samples]: mean over channels, resampled by soxr VHQ."""
-    import soundfile
-    import soxr
+def load_embedding_model(name, weights=None):
+    """Load the embedding model `name`.
 
-    try:
-        wave, file_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise UserError(f"{path}: not readable as audio ({error}); make it again") from None
-    wave = wave.mean(axis=1)
-    if wave.size == 0 or not np.isfinite(wave).all():
-        raise UserError(f"{path}: {'no samples' if wave.size == 0 else 'samples that are not finite'}; make it again")
-    return wave if file_rate == sample_rate else soxr.resample(wave, file_rate, sample_rate, quality="VHQ")
+    weights: the directory that holds a folder of that name with the files of a released model; for `codec` the file
+    of our own codec; not read by `musicnn`, whose package holds them. Raises UserError for an unknown name or for
+    missing weights.
+    """
+    return _module(name, MODELS).load(weights)
+
+
+def load_text_audio_model(name, weights=None):
+    """Load the text side of the text-audio model `name`. weights and errors as in `load_embedding_model`."""
+    return _module(name, TEXT_AUDIO_MODELS).load_text(weights)
+
+
+def _module(name, known):
+    if name not in known:
+        raise UserError(f"embedding model {name!r}: unknown; choose one of {', '.join(known)}")
+    return importlib.import_module(f"noencore.embeddings.{name}")
+
+
+def fixed_windows(wave, window, hop):
+    """Cut a wave [n_samples] into windows: float32 [n_windows, window], and the padded share of each, [n_windows].
+
+    A window every `hop` samples, and the last one right-aligned, so that every sample is in one and none is made up.
+    A wave shorter than one window is one window, padded with zeros.
+    """
+    if len(wave) < window:
+        padded = np.pad(np.asarray(wave, np.float32), (0, window - len(wave)))[None]
+        return padded, np.array([1 - len(wave) / window], np.float32)
+    last = len(wave) - window
+    starts = [*range(0, last, hop), last]
+    windows = np.stack([wave[start : start + window] for start in starts]).astype(np.float32, copy=False)
+    return windows, np.zeros(len(starts), np.float32)

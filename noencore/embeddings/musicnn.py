@@ -1,7 +1,8 @@
 """MSD_musicnn (Pons & Serra, 2019, arXiv 1909.06654) in torch, with the weights in the `musicnn` wheel.
 
 The wheel's TensorFlow bundle is read with numpy. The package itself is never imported: it wants TensorFlow.
-The embedding of a 3-s window is the 200-d penultimate layer, after its batch normalisation.
+The embedding of a 3-s window is the 200-d penultimate layer, after its batch normalisation; its logits are those of the
+50 tags of the Million Song Dataset, in the order of `tagtext.TAGS`.
 """
 
 import importlib.util
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from noencore.embeddings import EmbeddingModel
+from noencore.embeddings import Embedded, EmbeddingModel, fixed_windows
 from noencore.embeddings.tf_bundle import read_bundle
 from noencore.errors import UserError
 from noencore.files import sha256
@@ -20,21 +21,24 @@ SAMPLE_RATE = 16_000
 N_FFT, HOP, N_MELS = 512, 256, 96
 WINDOW, WINDOW_HOP = 3 * SAMPLE_RATE, SAMPLE_RATE
 N_FRAMES = 187  # of a window: every frame that lies inside it, and the first one, which is reflected
-DIMENSION = 200
+DIMENSION, CLASSES = 200, 50
 BATCH = 2  # windows at a time: more of them outgrow the cache of a core and run slower
 BATCH_NORM_EPS = 1e-3
 
 
-def load():
+def load(weights=None):
     """Load the model from the installed wheel. Raises UserError, naming the file, for missing weights."""
     data = weights_file()
     model = MusiCNN(read_bundle(data.with_name(".index"), data))
 
     def embed(wave):
-        windows = torch.from_numpy(windows_of(np.asarray(wave, dtype=np.float32)))
-        return np.concatenate([model.forward(log_mel(part))[0].numpy() for part in windows.split(BATCH)])
+        windows, padded = fixed_windows(wave, WINDOW, WINDOW_HOP)
+        parts = [model.forward(log_mel(part)) for part in torch.from_numpy(windows).split(BATCH)]
+        embeddings, logits = (torch.cat(of_parts).numpy() for of_parts in zip(*parts))
+        return Embedded(embeddings, padded, logits)
 
-    return EmbeddingModel("musicnn", SAMPLE_RATE, WINDOW / SAMPLE_RATE, DIMENSION, sha256(data), embed)
+    digest = sha256(data)
+    return EmbeddingModel("musicnn", SAMPLE_RATE, WINDOW / SAMPLE_RATE, DIMENSION, digest, embed, CLASSES)
 
 
 def weights_file():
@@ -50,17 +54,6 @@ def weights_file():
 
 
 # Sound to log-mel windows
-
-
-def windows_of(wave):
-    """Cut a wave [n_samples] into windows [n_windows, WINDOW]: a hop of 1 s and the last one right-aligned.
-
-    A wave shorter than one window is padded with zeros.
-    """
-    if len(wave) < WINDOW:
-        return np.pad(wave, (0, WINDOW - len(wave)))[None]
-    last = len(wave) - WINDOW
-    return np.stack([wave[start : start + WINDOW] for start in [*range(0, last, WINDOW_HOP), last]])
 
 
 def mel_filters():
@@ -109,7 +102,7 @@ class MusiCNN:
 
     @torch.inference_mode()
     def forward(self, mel):
-        """Log-mel windows [B, N_FRAMES, N_MELS] -> penultimate [B, DIMENSION], tag probabilities [B, 50]."""
+        """Log-mel windows [B, N_FRAMES, N_MELS] -> penultimate [B, DIMENSION], tag logits [B, CLASSES]."""
         x = self._norm(mel[..., None], 0)[..., 0]
         timbral = [self._timbral(x, layer) for layer in (0, 1)]
         temporal = [self._temporal(x, layer) for layer in (2, 3, 4)]
@@ -120,7 +113,7 @@ class MusiCNN:
         maps = torch.cat(maps, dim=2)  # [B, T, 753]
         pooled = torch.stack([maps.amax(dim=1), maps.mean(dim=1)], dim=2).flatten(1)  # maximum and mean alternate
         penultimate = self._norm(F.relu(self._linear(self._norm(pooled, 9), "dense")), 10)
-        return penultimate, torch.sigmoid(self._linear(penultimate, "dense_1"))
+        return penultimate, self._linear(penultimate, "dense_1")
 
     def _timbral(self, x, layer):
         """Tall filters: 7 frames by much of the spectrum, maximum over frequency. [B, T, F] -> [B, T, C]"""

@@ -30,10 +30,10 @@ MINIMUM_CLIPS = 10  # behind a distance between sets
 NO_FLOOR = FloorCorrected(np.nan, NO_INTERVAL, np.nan, NO_INTERVAL)
 
 
-def measure_quality(split, generated, embeddings, references, reference_sha256, part="test", seed=0):
+def measure_quality(split, generated, embeddings, reference, reference_sha256, part="test", seed=0):
     """Rows of fad_, fad_floor_, fad_corrected_, kad_<embedding> and, of a classifier, kl_<preset>_<embedding>.
 
-    generated: the frame of generated.parquet. embeddings, references: dict embedding -> (tensors, metadata) of its file
+    generated: the frame of generated.parquet. embeddings, reference: dict embedding -> (tensors, metadata) of its file
     for what was generated and for the originals; the reference of a set is its original clips of `part`, that of KL the
     original of the prompt. reference_sha256: dict embedding -> digest of that file. Works move together in every
     interval. A clip without windows is left out of the distances, and the status names it; of KL it makes the mean "not
@@ -44,7 +44,7 @@ def measure_quality(split, generated, embeddings, references, reference_sha256, 
     of_part = clips_of_part(split, part)
     rows, values = [], [no_values()]
     for name, made in embeddings.items():
-        original = references[name]
+        original = reference[name]
         check_embeddings(name, prompts, made[1], original[1])
         known = {
             "weights_sha256": made[1]["weights_sha256"],

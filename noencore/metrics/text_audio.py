@@ -86,19 +86,20 @@ def check_text_tower(vectors, name):
         )
 
 
-def measure_text_audio(split, generated, embeddings, reference, captions, reference_sha256="", seed=0):
+def measure_text_audio(split, generated, embeddings, reference, reference_sha256, captions, seed=0):
     """Rows of text_audio_, text_audio_mismatched_, text_audio_auc_ and text_audio_rank_<model> for each set.
 
-    generated: the frame of generated.parquet. embeddings, reference: (tensors, metadata) of what was generated and of
-    the originals, of the embedding model that is the audio side; captions: that of captions.safetensors, whose
-    metadata name the model, the tensor of the audio side and whether both sides are standardised: then a clip is the
-    mean of its windows, and the statistics are those of all originals and of all their captions, the same for every
-    model. The other captions of a set are those of its prompts. A clip with no windows has an empty value. A prompt
-    without a caption is left out, and the status says so. Raises UserError where the embeddings do not belong to the
-    prompts.
+    generated: the frame of generated.parquet. embeddings, reference: dict embedding -> (tensors, metadata) of what was
+    generated and of the originals; reference_sha256: dict embedding -> digest of the latter. captions: that of
+    captions.safetensors, whose metadata name the model, the embedding and tensor of its audio side and whether both
+    sides are standardised: then a clip is the mean of its windows, and the statistics are those of all originals and of
+    all their captions, the same for every model. The other captions of a set are those of its prompts. A clip with no
+    windows has an empty value. A prompt without a caption is left out, and the status says so. Raises UserError where
+    the embeddings do not belong to the prompts.
     """
     prompts, works = generated[generated["kind"] == "prompt"], works_of(split)
     about = captions[1]
+    embeddings, reference, digest = (given[about["audio"]] for given in (embeddings, reference, reference_sha256))
     check_embeddings(about["audio"], prompts, embeddings[1], reference[1])
     text = dict(zip(json.loads(about["clip_ids"]), np.asarray(captions[0]["text"], np.float64)))
     audio = audio_vectors(embeddings, reference, works, about)
@@ -107,7 +108,7 @@ def measure_text_audio(split, generated, embeddings, reference, captions, refere
         text = dict(zip(text, standardised(every, every)))
     known = {
         "weights_sha256": about["weights_sha256"],
-        "reference_sha256": reference_sha256,
+        "reference_sha256": digest,
         "d": np.asarray(captions[0]["text"]).shape[1],
     }
     rows, values = [], [no_values()]

@@ -224,8 +224,8 @@ def test_a_released_codec_that_is_missing_or_no_codec_is_named(package):
 
 def test_nothing_but_the_codec_needs_audiocraft():
     """Its import takes seconds, and jobs that train, score and measure have no use for it."""
-    names = "tokens training scoring generation unlearning.recipes metrics.quality comparison experiment codec text hub"
-    names += " musicgen musicgen.released"
+    names = "tokens training scoring generation unlearning.recipes metrics.quality experiment codec text hub"
+    names += " comparison.tables comparison.findings comparison.paired musicgen musicgen.released"
     text = "import sys\n" + "".join(f"import noencore.{name}\n" for name in names.split())
     text += "heavy = {'audiocraft', 'transformers', 'huggingface_hub', 'omegaconf', 'music21', 'librosa'}\n"
     text += "print(sorted(heavy & set(sys.modules)))"

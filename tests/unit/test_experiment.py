@@ -174,3 +174,18 @@ def test_a_codec_that_is_not_there_is_an_error_unless_it_will_be_trained(config,
     path = tmp_path / "codec.safetensors"
     path.touch()
     assert experiment.codec_path({"codec": {"weights": str(path)}}) == str(path)
+
+
+def test_what_is_compared_and_with_what(config):
+    config["comparison"] = {"margins": {"nll_caption": 0.05}}
+    spec = experiment.compare_spec(config)
+    assert (spec["target"], spec["margins"]) == ("target-0", {"nll_caption": 0.05})
+    assert spec["models"] == experiment.models(config)
+
+
+@pytest.mark.parametrize(("seconds", "prompt"), [([0, 2, 1.0], "1s"), ([0.5, 0], "0.5s"), ([0], "0s")])
+def test_the_summary_shows_the_first_embedding_and_the_shortest_prompt(config, seconds, prompt):
+    config |= {"embeddings": ["vggish", "codec"], "text_audio": "tagtext"}
+    config["generate"]["prompt_seconds"] = seconds
+    names = experiment.tables_spec(config)["names"]
+    assert names == {"embedding": "vggish", "text_audio": "tagtext", "prompt": prompt}

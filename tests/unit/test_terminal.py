@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noencore.comparison import HEADLINE
+from noencore.comparison.tables import HEADLINE
 from noencore.terminal import SHOWN, show_error, show_results, summary_text
 
 SUMMARY = pd.DataFrame(

@@ -14,6 +14,8 @@ sys.path.insert(0, str(ROOT))
 from noencore import experiment
 from noencore.config import check_config
 from noencore.digest import canonical, code_digest
+from noencore.embeddings import LANDMARKS
+from noencore.embeddings.weights import WEIGHTS, expected_files
 from noencore.errors import UserError
 from noencore.files import sha256
 from noencore.locks import hold_run_lock
@@ -22,6 +24,8 @@ from noencore.preflight import (
     check_split_rule,
     check_weights,
     check_whole,
+    missing_status,
+    missing_weights,
 )
 from noencore.terminal import show_error, show_results
 
@@ -60,8 +64,16 @@ try:
             check_weights(config)
         if not workflow.dryrun:
             RUN_LOCK = hold_run_lock(".snakemake")
+    MISSING = missing_weights(config)
 except UserError as error:
     sys.exit(f"error: {error}")
+
+if workflow.is_main_process:
+    for name, lines in MISSING.items():
+        print(
+            f"warning: no weights of {name}, its metrics stay empty:", file=sys.stderr
+        )
+        print(*(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
 
 # The codec comes from outside: a param tells by its content whether it is another one, and rules take it as ancient().
 CODEC_SHA256 = sha256(CODEC) if Path(CODEC).exists() else ""
@@ -99,6 +111,16 @@ FAMILY_INPUTS = {
 EMBEDDINGS = "<run>/embeddings/{embedding}/{model}.safetensors"
 REFERENCE = "<run>/embeddings/{embedding}/reference.safetensors"
 CAPTIONS = "<run>/embeddings/{embedding}/captions.safetensors"
+
+
+def there(names):
+    """Those of some models whose weights are not missing."""
+    return [name for name in names if name not in MISSING]
+
+
+EMBEDDED = there(experiment.all_embeddings(config))
+# Of packages, and our own; one at least, also where none is asked for, since a rule has to have an output.
+AT_HAND = [name for name in EMBEDDED if name not in WEIGHTS] or [LANDMARKS]
 
 
 def code(script):
@@ -141,18 +163,68 @@ def measure_inputs(wildcards):
         name: expand(pattern, model=models)
         for name, pattern in FAMILY_INPUTS[wildcards.metric].items()
     }
-    for embedding in experiment.family_embeddings(config, wildcards.metric):
+    for embedding in there(experiment.family_embeddings(config, wildcards.metric)):
         inputs[f"embeddings_{embedding}"] = expand(
             EMBEDDINGS, embedding=embedding, model=models
         )
         inputs[f"reference_{embedding}"] = REFERENCE.format(embedding=embedding)
-    if wildcards.metric == "text_audio":
+    if wildcards.metric == "text_audio" and there([config["text_audio"]]):
         inputs["captions"] = CAPTIONS.format(embedding=config["text_audio"])
     return inputs
 
 
 def measure_spec(wildcards):
-    return canonical(experiment.measure_spec(config, wildcards.metric))
+    missing = {name: missing_status(lines) for name, lines in MISSING.items()}
+    return canonical(experiment.measure_spec(config, wildcards.metric, missing))
+
+
+def embedded_by(wildcards):
+    """What a job embeds: a released model of its own, or all that is at hand."""
+    return [wildcards.embedding] if "embedding" in wildcards.keys() else AT_HAND
+
+
+def embed_spec(wildcards, **more):
+    names = embedded_by(wildcards)
+    codec = CODEC_SHA256 if "codec" in names else ""
+    return canonical({"embeddings": names, "codec": codec, **weights_spec(*names), **more})
+
+
+def embed_reference_spec(wildcards):
+    return embed_spec(wildcards, sets=sorted(config["generate"]["prompts"]))
+
+
+def captions_spec(wildcards):
+    name, sets = wildcards.embedding, sorted(config["generate"]["prompts"])
+    return canonical({"text_audio": name, "sets": sets, **weights_spec(name)})
+
+
+def weights_spec(*names):
+    """Where the weights of released models lie, and the sha256 that they must have."""
+    files = {name: expected_files(name, config["weights"]) for name in names if name in WEIGHTS}
+    sums = {name: [file.sha256 for file in of_model] for name, of_model in files.items()}
+    return {"weights": config["weights"] if sums else None, "sums": sums}
+
+
+def embed_code(script):
+    """Digest of the script, and of each embedding's own module: the store keeps its values under the latter."""
+
+    def digests(wildcards):
+        files = {name: f"embeddings/{name}" for name in embedded_by(wildcards)}
+        if LANDMARKS in files:
+            files[LANDMARKS] = "fingerprint"
+        own = {name: library_code(file) for name, file in files.items()}
+        return canonical({"script": code(script), **own})
+
+    return digests
+
+
+def captions_code(wildcards):
+    own = library_code(f"embeddings/{wildcards.embedding}")
+    return canonical([code("embed_captions.py"), own])
+
+
+def library_code(name):
+    return code_digest(ROOT / f"noencore/{name}.py", ROOT)
 
 
 def intermediate_results(wildcards):
@@ -160,7 +232,6 @@ def intermediate_results(wildcards):
     made_by = {
         "scores": rules.score,
         "generated": rules.generate,
-        "embeddings": rules.embed,
     }
     needed = {name for metric in config["metrics"] for name in FAMILY_INPUTS[metric]}
     models = experiment.models(config)
@@ -172,11 +243,20 @@ def intermediate_results(wildcards):
         *every(rules.unlearn, unlearned=experiment.unlearned_models(config)),
         *(
             path
-            for name in sorted(needed)
+            for name in sorted(needed & made_by.keys())
             for path in every(made_by[name], model=models)
         ),
+        *expand(EMBEDDINGS, embedding=EMBEDDED, model=models),
+        *expand(REFERENCE, embedding=EMBEDDED),
         *every(rules.measure, metric=config["metrics"]),
+        *every(rules.compare_sets, embedding=compared_embeddings()),
     ]
+
+
+def compared_embeddings():
+    """Those whose FAD and KAD are compared between models."""
+    measured = "quality" in config["metrics"]
+    return experiment.family_embeddings(config, "quality") if measured else []
 
 
 def every(rule, **values):
@@ -188,6 +268,6 @@ def family_code(wildcards):
     return canonical(
         [
             code("measure.py"),
-            code_digest(ROOT / f"noencore/metrics/{wildcards.metric}.py", ROOT),
+            library_code(f"metrics/{wildcards.metric}"),
         ]
     )

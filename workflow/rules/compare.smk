@@ -1,9 +1,45 @@
+rule compare_sets:
+    input:
+        reference="<run>/embeddings/{embedding}/reference.safetensors",
+        generated=expand(
+            "<run>/embeddings/{{embedding}}/{model}.safetensors",
+            model=experiment.models(config),
+        ),
+        costs=expand(
+            "<run>/models/{unlearned}/cost.json",
+            unlearned=experiment.unlearned_models(config),
+        ),
+        split=rules.split.output.split,
+    output:
+        differences="<run>/comparison/sets/{embedding}.parquet",
+    log:
+        "<run>/logs/compare_sets/{embedding}.log",
+    benchmark:
+        "<run>/benchmarks/compare_sets/{embedding}.tsv"
+    conda:
+        "../../envs/metrics.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        spec=canonical(experiment.compare_spec(config)),
+        code=code("compare_sets.py"),
+    script:
+        "../scripts/compare_sets.py"
+
+
 rule compare:
     input:
         metrics=expand(
             "<run>/metrics/{metric}.parquet", metric=sorted(config["metrics"])
         ),
-        scores=expand("<run>/scores/{model}.parquet", model=experiment.models(config)),
+        values=expand(
+            "<run>/metrics/{metric}.clips.parquet", metric=sorted(config["metrics"])
+        ),
+        sets=expand(
+            "<run>/comparison/sets/{embedding}.parquet",
+            embedding=compared_embeddings(),
+        ),
         costs=expand(
             "<run>/models/{unlearned}/cost.json",
             unlearned=experiment.unlearned_models(config),
@@ -12,6 +48,8 @@ rule compare:
     output:
         metrics="<run>/comparison/metrics.parquet",
         findings="<run>/comparison/findings.parquet",
+        comparisons="<run>/comparison/comparisons.parquet",
+        incomplete="<run>/comparison/incomplete.parquet",
     log:
         "<run>/logs/compare.log",
     benchmark:
@@ -22,7 +60,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical(experiment.models(config)),
+        spec=canonical(experiment.compare_spec(config)),
         code=code("compare.py"),
     script:
         "../scripts/compare.py"

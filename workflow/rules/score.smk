@@ -7,6 +7,7 @@ rule score:
         shards=shards(),
     output:
         scores="<run>/scores/{model}.parquet",
+        tokens="<run>/scores/{model}.safetensors",
     log:
         "<run>/logs/score/{model}.log",
     benchmark:

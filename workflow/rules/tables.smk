@@ -2,6 +2,7 @@ rule tables:
     input:
         metrics=rules.compare.output.metrics,
         findings=rules.compare.output.findings,
+        comparisons=rules.compare.output.comparisons,
         costs=expand("<run>/models/{model}/cost.json", model=experiment.models(config)),
     output:
         metrics=report(
@@ -14,6 +15,11 @@ rule tables:
             "<run>/tables/findings.csv",
             category="Tables",
             labels={"table": "findings"},
+        ),
+        comparisons=report(
+            "<run>/tables/comparisons.csv",
+            category="Tables",
+            labels={"table": "comparisons"},
         ),
         cost=report(
             "<run>/tables/cost.csv", category="Tables", labels={"table": "cost"}
@@ -28,7 +34,7 @@ rule tables:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical(experiment.models(config)),
+        spec=canonical(experiment.tables_spec(config)),
         code=code("tables.py"),
     script:
         "../scripts/tables.py"

@@ -1,8 +1,11 @@
 """A split and the scores of a model with known losses."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -23,14 +26,29 @@ def split():
 
 @pytest.fixture
 def scores(split):
-    """Loss of codebook q with caption: 2 + 0.1 q + noise of the clip; null lies 0.3 above, wrong 0.5."""
+    """Loss of codebook q with caption: 2 + 0.1 q + noise of the clip; null lies 0.3 above, wrong 0.4 and 0.6."""
     rng = np.random.default_rng(0)
     rows = []
     for clip_id, noise in zip(split["clip_id"], rng.normal(0, 0.1, len(split)), strict=True):
-        for condition, more in (("caption", 0.0), ("null", 0.3), ("wrong", 0.5)):
+        for condition, more in (("caption", 0.0), ("null", 0.3), ("wrong_0", 0.4), ("wrong_1", 0.6)):
             for codebook in range(4):
                 rows.append((clip_id, condition, codebook, 2 + 0.1 * codebook + noise + more, 200 - codebook))
-    return pd.DataFrame(rows, columns=["clip_id", "condition", "codebook", "nll", "n_tokens"])
+    frame = pd.DataFrame(rows, columns=["clip_id", "condition", "codebook", "nll", "n_tokens"])
+    frame.attrs["weights_sha256"] = "abc"
+    return frame
+
+
+@pytest.fixture
+def tokens(scores):
+    """Token scores of 20 frames for them, as read from their file: every token of a codebook has its mean, and the
+    ranks of codebook q are q, but 0 at even frames."""
+    own = scores[scores["condition"] == "caption"].pivot(index="clip_id", columns="codebook", values="nll")
+    q, t = np.arange(4)[:, None], np.arange(20)
+    valid = np.broadcast_to(t + q < 20, (len(own), 4, 20))
+    nll = np.where(valid, own.to_numpy()[..., None], 0).astype(np.float32)
+    rank = np.where(valid, np.where(t % 2, q, 0), -1).astype(np.int32)
+    metadata = {"clip_ids": json.dumps(list(own.index)), "weights_sha256": "abc"}
+    return {"nll": torch.from_numpy(nll), "rank": torch.from_numpy(rank)}, metadata
 
 
 @pytest.fixture

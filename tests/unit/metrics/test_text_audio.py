@@ -81,10 +81,14 @@ def captions(standardise, side="embeddings", ids=IDS):
     return {"text": TEXT[: len(ids)]}, about | {"clip_ids": json.dumps(list(ids))}
 
 
+def measure(made, reference, of_captions):
+    return measure_text_audio(SPLIT, PLAYED, {"m": made}, {"m": reference}, {"m": "r"}, of_captions)
+
+
 @pytest.mark.parametrize(("standardise", "side"), [(False, "embeddings"), (True, "logits")])
 def test_music_that_is_its_caption_fits_it_best(pick, standardise, side):
     made, reference = stored(IDS[:12], TEXT[:12], 0), stored(IDS, TEXT, -1)
-    measured = measure_text_audio(SPLIT, PLAYED, made, reference, captions(standardise, side), "r")
+    measured = measure(made, reference, captions(standardise, side))
     row = pick(measured.rows, "forget", "text_audio_clap")
     assert row["value"] == pytest.approx(1, abs=1e-6)
     assert (row["n"], row["n_works"], row["d"], row["status"]) == (12, 6, 6, "ok")
@@ -101,8 +105,8 @@ def test_standardising_takes_away_what_all_clips_share():
     shared = np.array([50.0, 0, 0, 0, 0, 0], np.float32)
     made, reference = stored(IDS[:12], TEXT[11::-1] + shared, 0), stored(IDS, TEXT + shared, -1)
     tensors, about = captions(True)
-    value = measure_text_audio(SPLIT, PLAYED, made, reference, ({"text": tensors["text"] + shared}, about)).values
-    plain = measure_text_audio(SPLIT, PLAYED, made, reference, ({"text": TEXT + shared}, captions(False)[1])).values
+    value = measure(made, reference, ({"text": tensors["text"] + shared}, about)).values
+    plain = measure(made, reference, ({"text": TEXT + shared}, captions(False)[1])).values
     assert plain.loc[plain["metric"] == "text_audio_clap", "value"].min() > 0.98
     assert value.loc[value["metric"] == "text_audio_clap", "value"].mean() < 0.5
 
@@ -112,14 +116,14 @@ def test_a_clip_without_sound_is_not_left_out_and_one_without_caption_is_named(p
     tensors = {name: tensor[2:] for name, tensor in tensors.items()}
     silent = tensors, about | {"status": json.dumps(["unreadable"] + ["ok"] * 11)}
     reference = stored(IDS, TEXT, -1)
-    rows = measure_text_audio(SPLIT, PLAYED, silent, reference, captions(False)).rows
+    rows = measure(silent, reference, captions(False)).rows
     assert pick(rows, "forget", "text_audio_clap")["status"] == "not finite"
     made = stored(IDS[:12], TEXT[:12], 0)
-    row = pick(measure_text_audio(SPLIT, PLAYED, made, reference, captions(False, ids=IDS[:11])).rows,
+    row = pick(measure(made, reference, captions(False, ids=IDS[:11])).rows,
                "forget", "text_audio_clap")  # fmt: skip
     assert (row["n"], row["status"]) == (11, "left out: 1 original (c11 no caption)")
 
 
 def test_embeddings_of_other_prompts_are_refused():
     with pytest.raises(UserError, match="embeddings of m: not those of the prompts"):
-        measure_text_audio(SPLIT, PLAYED, stored(IDS[1:13], TEXT[:12], 0), stored(IDS, TEXT, -1), captions(False))
+        measure(stored(IDS[1:13], TEXT[:12], 0), stored(IDS, TEXT, -1), captions(False))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from noencore.musicgen import loss
-from noencore.musicgen.loss import clip_nll, delay, set_nll, token_nll
+from noencore.musicgen.loss import clip_nll, delay, set_nll, token_nll, token_scores
 from noencore.musicgen.model import ModelConfig, MusicGenLM
 
 CONFIG = ModelConfig(dim=32, layers=1, heads=2, card=20, n_q=4, text_dim=16)
@@ -52,6 +52,50 @@ def test_targets_are_scored_and_codes_are_read(model, clips):
     same, _ = token_nll(model, codes, text, mask, targets=codes)
     assert torch.equal(same, token_nll(model, codes, text, mask)[0])
     assert not torch.equal(same[:, valid], nll[:, valid])
+
+
+def test_ranks_count_the_likelier_tokens(model, clips):
+    codes, text, mask = clips
+    _, rank, valid = token_scores(model, codes, text, mask)
+    logits = model(delay(codes, CONFIG.card), text, mask)
+    for q in range(4):
+        for t in range(9):
+            if not valid[q, t]:
+                assert rank[:, q, t].tolist() == [-1, -1]
+                continue
+            best_first = logits[:, q, t + q].argsort(-1, descending=True)
+            expected = (best_first == codes[:, q, t, None]).int().argmax(-1)
+            assert rank[:, q, t].tolist() == expected.tolist()
+    assert rank.dtype == torch.int32
+    assert 0 in rank
+    assert rank.max() > 10
+
+
+def test_scores_are_the_nll_of_the_loss(model, clips):
+    nll, rank, valid = token_scores(model, *clips)
+    expected, same_valid = token_nll(model, *clips)
+    assert torch.equal(nll, expected)
+    assert torch.equal(valid, same_valid)
+    assert torch.equal(rank >= 0, valid.expand_as(rank))
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+def test_chunks_do_not_change_the_scores(monkeypatch, model, clips, rows):
+    nll, rank, _ = token_scores(model, *clips)
+    monkeypatch.setattr(loss, "CHUNK", rows * 4 * CONFIG.card)
+    torch.testing.assert_close(token_scores(model, *clips)[:2], (nll, rank))
+
+
+def test_ties_are_not_likelier_and_nan_is_no_match(model, clips):
+    for linear in model.linears:
+        torch.nn.init.zeros_(linear.weight)
+    _, rank, valid = token_scores(model, *clips)
+    assert (rank[:, valid] == 0).all()
+    for linear in model.linears:
+        torch.nn.init.constant_(linear.weight, torch.nan)
+    _, rank, valid = token_scores(model, *clips)
+    assert (rank[:, valid] == CONFIG.card).all()
+    assert (rank[:, ~valid] == -1).all()
 
 
 def test_means_by_hand():
