@@ -24,13 +24,14 @@ lint: setup
 	$(ACTIVE) snakefmt --check Snakefile workflow
 	$(ACTIVE) snakemake --lint
 
-# Speed and memory against audiocraft: benchmarks/results/*.json and the tables of docs/performance.md. Half an hour on two
+# Speed and memory against audiocraft and the audio metrics' peers: benchmarks/results/*.json and the tables of docs/performance.md. Half an hour on two
 # cores, which should be quiet; `python -m benchmarks.generation default` is one part.
 bench: setup
 	$(ACTIVE) python -m benchmarks.startup
 	$(ACTIVE) python -m benchmarks.generation
 	$(ACTIVE) python -m benchmarks.training_step
 	$(ACTIVE) python -m benchmarks.unlearning
+	$(ACTIVE) python -m benchmarks.metrics
 	$(ACTIVE) python -m benchmarks.table
 
 # requirements.txt from requirements.in; pins stay where they can (delete the file to renew them all).

@@ -25,6 +25,9 @@ WANTED = {  # times audiocraft's speed
 }
 
 
+WANTED_METRICS = {"FAD, 100 clips, reference 100": "50", "FAD of each of 100 clips, 21 windows": "100"}
+
+
 def read(name):
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
@@ -158,6 +161,20 @@ def machine_line():
     ]
 
 
+def metrics_table():
+    """Milliseconds of each audio metric, its peers' and the ratio; the last column is how far the values lie apart."""
+    lines = []
+    for what, found in read("metrics")["found"].items():
+        for peer, ratio in found["ratio"].items():
+            lines.append([
+                *(what, peer, *(number(1000 * found["seconds"][side]["median"]) for side in (peer, "ours"))),
+                *(f"**{ranged(ratio)}**", WANTED_METRICS.get(what, ""), str(ratio["n"])),
+                f"{found['difference'][peer]:.0e}",
+            ])  # fmt: skip
+    header = ["", "peer", "theirs, ms", "ours, ms", "times as fast", "aim", "n", "relative difference"]
+    return rows(header, lines)
+
+
 def methods_table():
     """Time and memory of a method's step, beside a step of fine-tuning on as many clips."""
     found = read("unlearning-cpu-default")
@@ -177,6 +194,7 @@ TABLES = {
     "loss": loss_table,
     "limits": limit_table,
     "startup": startup_table,
+    "metrics": metrics_table,
     "generation growth": lambda: growth_table("generation"),
     "training growth": lambda: growth_table("training"),
     "methods": methods_table,

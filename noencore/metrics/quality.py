@@ -31,8 +31,7 @@ NO_FLOOR = FloorCorrected(np.nan, NO_INTERVAL, np.nan, NO_INTERVAL)
 
 
 def measure_quality(split, generated, embeddings, reference, reference_sha256, part="test", seed=0):
-    """Rows of fad, fad_floor, fad_corrected, kad and, of a classifier, kl_<preset>, each with its embedding's name
-    behind.
+    """Rows of fad_, fad_floor_, fad_corrected_, kad_<embedding> and, of a classifier, kl_<preset>_<embedding>.
 
     generated: the frame of generated.parquet. embeddings, reference: dict embedding -> (tensors, metadata) of its file
     for what was generated and for the originals; the reference of a set is its original clips of `part`, that of KL the
@@ -106,8 +105,9 @@ def distance_rows(ending, set_name, reference, generated, works, seed, known):
     corrected = row("fad_corrected", n, drawn, lambda: (found.value, found.interval))
     if n >= MINIMUM_CLIPS and drawn < MINIMUM:
         floor["status"] = corrected["status"] = f"too few works: {drawn} < {MINIMUM}"
-    if corrected["status"] == "ok" and drawn < 2 * rank:
-        corrected["status"] = f"small sample: {drawn} works < 2 x effective rank {rank:.1f}"
+    if np.isfinite(corrected["value"]) and drawn < 2 * rank:
+        small = f"small sample: {drawn} works < 2 x effective rank {rank:.1f}"
+        corrected["status"] = small if corrected["status"] == "ok" else f"{corrected['status']}; {small}"
     return [*rows, floor, corrected]
 
 

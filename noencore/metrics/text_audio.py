@@ -89,13 +89,13 @@ def check_text_tower(vectors, name):
 def measure_text_audio(split, generated, embeddings, reference, reference_sha256, captions, seed=0):
     """Rows of text_audio_, text_audio_mismatched_, text_audio_auc_ and text_audio_rank_<model> for each set.
 
-    generated: the frame of generated.parquet. embeddings, reference: dict embedding -> (tensors, metadata) of
-    what was generated and of the originals, and reference_sha256 its digest, for the model that is the audio side; captions: that of captions.safetensors, whose
-    metadata name the model, the tensor of the audio side and whether both sides are standardised: then a clip is the
-    mean of its windows, and the statistics are those of all originals and of all their captions, the same for every
-    model. The other captions of a set are those of its prompts. A clip with no windows has an empty value. A prompt
-    without a caption is left out, and the status says so. Raises UserError where the embeddings do not belong to the
-    prompts.
+    generated: the frame of generated.parquet. embeddings, reference: dict embedding -> (tensors, metadata) of what was
+    generated and of the originals; reference_sha256: dict embedding -> digest of the latter. captions: that of
+    captions.safetensors, whose metadata name the model, the embedding and tensor of its audio side and whether both
+    sides are standardised: then a clip is the mean of its windows, and the statistics are those of all originals and of
+    all their captions, the same for every model. The other captions of a set are those of its prompts. A clip with no
+    windows has an empty value. A prompt without a caption is left out, and the status says so. Raises UserError where
+    the embeddings do not belong to the prompts.
     """
     prompts, works = generated[generated["kind"] == "prompt"], works_of(split)
     about = captions[1]
