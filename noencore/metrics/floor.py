@@ -17,27 +17,27 @@ GROUPS = 20  # of works, left out in turn
 
 @dataclass(frozen=True)
 class FloorCorrected:
-    """value: mean excess over the floor, with its interval; floor: mean over draws, with the range of 95 % of them.
-
-    works: how many were held out in a draw.
-    """
+    """value: mean excess over the floor, with its interval; floor: mean over draws, with the range of 95 % of them."""
 
     value: float
     interval: Interval
     floor: float
     floor_interval: Interval
-    works: int
 
 
 def frechet_with_interval(reference, generated, seed=0):
-    """Plug-in Frechet distance of `Windows`, its jackknife-t interval over works, its error and degrees of freedom.
+    """Plug-in Frechet distance of `Windows` and its jackknife-t interval over works: (value, Interval).
 
-    The interval holds what the plug-in estimate would give for other works, at this size: its bias is in it.
+    The interval says what the plug-in estimate would be with other works, as many: its bias is in it.
     """
     value = frechet_distance(reference.embeddings, generated.embeddings)
-    errors = [left_out_error(reference, generated, seed), left_out_error(generated, reference, seed)]
-    error, freedom = float(np.hypot(errors[0][0], errors[1][0])), min(errors[0][1], errors[1][1])
-    return value, jackknife_interval(value, error, freedom), error, freedom
+    return value, jackknife_interval(value, *distance_error(reference, generated, seed))
+
+
+def distance_error(reference, generated, seed):
+    """Standard error of the Frechet distance, groups of works left out on either side: (error, degrees of freedom)."""
+    errors, freedoms = zip(left_out_error(reference, generated, seed), left_out_error(generated, reference, seed))
+    return float(np.hypot(*errors)), min(freedoms)
 
 
 def left_out_error(fixed, windows, seed):
@@ -57,12 +57,15 @@ def draw_size(reference, generated):
     return min(len(generated.works), len(reference.works) // 2)
 
 
-def floor_corrected_distance(reference, generated, error, freedom, seed=0):
-    """Frechet distance of `Windows` over its floor, `FloorCorrected`; error and freedom are those of the plug-in distance.
+def floor_corrected_distance(reference, generated, seed=0):
+    """Frechet distance of `Windows` over its floor: `FloorCorrected`.
 
     Each draw holds out works of the reference, as many as were generated and with as many clips each; these and the
     generated clips (of one eval seed a draw, in turn) are compared with what is left. The mean excess is zero for a
-    perfect model, so it may be negative. Its error is that of the plug-in distance and the spread of the floor together.
+    perfect model, so it may be negative, and is not clipped. Its error is that of the plug-in distance over the works
+    of both sides, from which the floor is made too. Where the works are fewer than twice the effective rank, a
+    generated set that is wider or narrower than the real one has another bias than the floor, and the interval is too
+    short.
     """
     rng, size = np.random.default_rng(seed), draw_size(reference, generated)
     seeds = np.unique(generated.eval_seed)
@@ -75,9 +78,9 @@ def floor_corrected_distance(reference, generated, error, freedom, seed=0):
         floors.append(frechet_distance(fitted, held.embeddings))
         excesses.append(frechet_distance(fitted, made.embeddings) - floors[-1])
     value, floors = float(np.mean(excesses)), np.array(floors)
-    interval = jackknife_interval(value, float(np.hypot(error, floors.std(ddof=1))), freedom)
+    interval = jackknife_interval(value, *distance_error(reference, generated, seed))
     floor_interval = Interval(*map(float, np.quantile(floors, TAILS)), "draws-of-works")
-    return FloorCorrected(value, interval, float(floors.mean()), floor_interval, size)
+    return FloorCorrected(value, interval, float(floors.mean()), floor_interval)
 
 
 def hold_out(reference, made, rng):

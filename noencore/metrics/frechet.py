@@ -1,8 +1,8 @@
 """Frechet distance of two sets of embeddings (FAD), in float64: exact, by clip, resampled by work, and of two models.
 
-|mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), covariances with n - 1 (Kilgour et al., 2019, arXiv 1812.08466). With
-S = F'F the last trace is the nuclear norm of F1 F2': no matrix square root is taken and, where that would cost digits, no
-covariance is multiplied, so the distance is exact where the covariances are singular too.
+|mu1 - mu2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), covariances with n - 1 (Kilgour et al., 2019, arXiv 1812.08466).
+With S = F'F the last trace is the nuclear norm of F1 F2': no matrix square root is taken and, where that would cost
+digits, no covariance is multiplied, so the distance is exact where the covariances are singular too.
 """
 
 from dataclasses import dataclass
@@ -53,8 +53,8 @@ class FrechetReference:
 def frechet_distance(reference, generated):
     """Frechet distance of embeddings [n, d] to a reference, [n, d] or a `FrechetReference` of it.
 
-    A plug-in estimate, biased upwards by about 1/n. Raises ValueError for fewer than 2 rows, values that are not finite,
-    or unequal widths.
+    A plug-in estimate, biased upwards by about 1/n. Raises ValueError for fewer than 2 rows, values that are not
+    finite, or unequal widths.
     """
     reference = _fitted(reference)
     y = checked(generated, width=len(reference.mean))
@@ -67,8 +67,8 @@ def frechet_distance(reference, generated):
 def frechet_distances_per_clip(reference, embeddings, clips):
     """Frechet distance of each clip's own windows to a reference: [m], in the order of the sorted labels.
 
-    embeddings: [n, d], the windows of all clips; clips: [n], the label of each. The few windows of a clip span little of
-    the space, so these rank clips by how far out they lie and estimate no distance. A clip of one window gets nan.
+    embeddings: [n, d], the windows of all clips; clips: [n], the label of each. The few windows of a clip span little
+    of the space, so these rank clips by how far out they lie and estimate no distance. A clip of one window gets nan.
     """
     reference = _fitted(reference)
     y = checked(embeddings, width=len(reference.mean))
@@ -91,8 +91,8 @@ def frechet_replicates(reference, generated, weights):
     """Frechet distances [b] to a reference of embeddings [n, d] whose rows count `weights` [b, n] times.
 
     Products of all rows are taken once; a replicate is then rows picked, centred and an eigenvalue problem no larger
-    than their number. Within 1e-7 of `frechet_distance` of the repeated rows. Raises ValueError as that does, and where a
-    replicate has no 2 rows.
+    than their number. Within 1e-7 of `frechet_distance` of the repeated rows. Raises ValueError as that does, and
+    where a replicate has no 2 rows.
     """
     reference = _fitted(reference)
     rows = checked(generated, width=len(reference.mean)) - reference.mean
@@ -111,8 +111,8 @@ def frechet_difference(reference, a, b, works_a=None, works_b=None, seed=0, draw
     """Frechet distance of `b` less that of `a` to one reference: a `Difference`.
 
     a and b: embeddings [n, d] of what two models made of the same works; `works_*` [n] labels the work of each row (by
-    default row i of both is work i). A draw takes the same works of both, whose biases cancel; the reference stays as it
-    is. Percentile interval. Raises ValueError where the works are not the same.
+    default row i of both is work i). A draw takes the same works of both, whose biases cancel; the reference stays as
+    it is. Percentile interval. Raises ValueError where the works are not the same.
     """
     reference = _fitted(reference)
     index_a, index_b = paired_works(works_a, len(a), works_b, len(b))

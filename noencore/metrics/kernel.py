@@ -20,8 +20,8 @@ def kernel_distance(reference, generated, bandwidth="reference"):
     """KAD of embeddings [n, d] to a reference [n, d].
 
     bandwidth: h; or "reference", the median pairwise distance of the reference; or "eval", that of the generated set,
-    which kadtk takes and which hides a set that has spread out. Raises ValueError for fewer than 2 rows, values that are
-    not finite, unequal widths, or a bandwidth that is not positive.
+    which kadtk takes and which hides a set that has spread out. Raises ValueError for fewer than 2 rows, values that
+    are not finite, unequal widths, or a bandwidth that is not positive.
     """
     x, y, h = _centred(reference, generated, bandwidth)
     across = sum(kernel.sum() for _, kernel in _kernel_blocks(x, y, h)) / (len(x) * len(y))
@@ -42,8 +42,8 @@ def median_distance(embeddings):
 class KernelSums:
     """Sums of the kernel over the windows of two works: xx [m1, m1], yy [m2, m2], xy [m1, m2]; rows of each, nx and ny.
 
-    From these follow KAD by works and its bootstrap. A pair of windows of one work never counts, so neither the likeness
-    of neighbouring windows nor a work that a bootstrap has drawn twice pulls the estimate.
+    From these follow KAD by works and its bootstrap. A pair of windows of one work never counts, so neither the
+    likeness of neighbouring windows nor a work that a bootstrap has drawn twice pulls the estimate.
     """
 
     xx: np.ndarray

@@ -32,7 +32,7 @@ NAMES = (*PRESETS, SYMMETRIC)
 
 
 def kl_divergence(p, q):
-    """sum p log(p / (q + 1e-6)) over the last axis of probabilities [..., c], in nats; a class with p = 0 adds nothing."""
+    """sum p log(p / (q + 1e-6)) over the last axis of probabilities [..., c], in nats, with 0 log 0 = 0."""
     from scipy.special import xlogy
 
     p, q = np.asarray(p, np.float64), np.asarray(q, np.float64)
@@ -44,8 +44,8 @@ def posterior_divergence(generated, target, preset="audiocraft"):
 
     preset: a key of `PRESETS`, or "symmetric": both directions of audiocraft's summed. Windows are those that the
     classifier was run on, paired in order; what only one of the clips has is not paired. With the sigmoid the terms of
-    all classes are summed as audioldm_eval does, which is no divergence and can be far below zero. Raises ValueError for
-    no windows, other shapes or an unknown preset.
+    all classes are summed as audioldm_eval does, which is no divergence and can be far below zero. Raises ValueError
+    for no windows, other shapes or an unknown preset.
     """
     generated, target = np.asarray(generated, np.float64), np.asarray(target, np.float64)
     if generated.ndim != 2 or target.ndim != 2 or generated.shape[1] != target.shape[1] or not generated.size:

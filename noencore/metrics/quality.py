@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 
 from noencore.errors import UserError
-from noencore.metrics.floor import draw_size, floor_corrected_distance, frechet_with_interval
-from noencore.metrics.frechet import effective_rank
+from noencore.metrics.floor import FloorCorrected, draw_size, floor_corrected_distance, frechet_with_interval
+from noencore.metrics.frechet import effective_rank, frechet_distance
 from noencore.metrics.kernel import kernel_interval, kernel_sums
 from noencore.metrics.posteriors import NAMES, clip_divergences
 from noencore.metrics.rows import (
+    MINIMUM,
+    NO_INTERVAL,
     VALUE_COLUMNS,
     Measured,
     clips_of_part,
@@ -25,10 +27,11 @@ from noencore.metrics.windows import left_out, left_out_status, stored_windows
 from noencore.split import SETS
 
 MINIMUM_CLIPS = 10  # behind a distance between sets
+NO_FLOOR = FloorCorrected(np.nan, NO_INTERVAL, np.nan, NO_INTERVAL)
 
 
 def measure_quality(split, generated, embeddings, references, reference_sha256, part="test", seed=0):
-    """Rows of fad, fad_floor, fad_corrected, kad and, of a classifier, kl_<preset>, each with its embedding's name behind.
+    """Rows of fad_, fad_floor_, fad_corrected_, kad_<embedding> and, of a classifier, kl_<preset>_<embedding>.
 
     generated: the frame of generated.parquet. embeddings, references: dict embedding -> (tensors, metadata) of its file
     for what was generated and for the originals; the reference of a set is its original clips of `part`, that of KL the
@@ -56,7 +59,7 @@ def measure_quality(split, generated, embeddings, references, reference_sha256, 
         if "logits" in made[0] and "logits" in original[0]:
             of_model = divergence_values(name, prompts, made, original, works)
             known["d"] = np.asarray(made[0]["logits"]).shape[1]
-            rows += mean_rows(of_model, works, seed, **known) if len(of_model) else []
+            rows += divergence_rows(of_model, prompts, original, works, seed, known)
             values.append(of_model)
     return Measured(metric_frame(rows), pd.concat(values, ignore_index=True) if len(values) > 1 else values[0])
 
@@ -77,37 +80,62 @@ def check_embeddings(name, prompts, generated, reference):
 def distance_rows(ending, set_name, reference, generated, works, seed, known):
     """Rows of the distances of one set; reference and generated are (file of embeddings, clip ids).
 
-    n and n_works are those of the smaller side, or of a draw of the floor; effective_rank is the reference's.
+    n and n_works are those of the smaller side, or of a draw of the floor; effective_rank is the reference's. Too few
+    works to resample leave fad and kad without an interval and the floor without a value. fad_corrected says where its
+    works are fewer than twice the effective rank: a set of another spread has another bias than the floor then.
     """
     real, made = (stored_windows(stored, clips, works) for stored, clips in (reference, generated))
-    status = left_out_status(left_out(*generated), left_out(*reference))
-    clips, n_works = min(real.n, made.n), min(len(real.works), len(made.works))
-    size = draw_size(real, made) if clips else 0
-    per_work = made.n / max(len(made.works), 1)
-    if clips >= MINIMUM_CLIPS:
-        known = {**known, "effective_rank": effective_rank(real.embeddings), "seed": seed}
-        fad, interval, error, freedom = frechet_with_interval(real, made, seed)
-    if size * per_work >= MINIMUM_CLIPS:
-        corrected = floor_corrected_distance(real, made, error, freedom, seed)
-    sizes = {False: (clips, n_works), True: (int(size * per_work), size)}
+    left = left_out_status(left_out(*generated), left_out(*reference))
+    sizes = min(real.n, made.n), min(len(real.works), len(made.works))
+    rank = effective_rank(real.embeddings) if sizes[0] >= MINIMUM_CLIPS else np.nan
 
-    def row(metric, compute, drawn=False):
-        n, of_works = sizes[drawn]
-        row = metric_row(set_name, metric + ending, n, MINIMUM_CLIPS, compute, n_works=of_works, **known)
-        return row | ({"status": status} | too_few_works(of_works) if row["status"] == "ok" else {})
+    def row(metric, n, n_works, compute):
+        known_here = {**known, "n_works": n_works, "effective_rank": rank, "seed": seed}
+        row = metric_row(set_name, metric + ending, n, MINIMUM_CLIPS, compute, **known_here)
+        return row | ({"status": left} | too_few_works(n_works) if row["status"] == "ok" else {})
 
-    return [
-        row("fad", lambda: (fad, interval)),
-        row("fad_floor", lambda: (corrected.floor, corrected.floor_interval), drawn=True),
-        row("fad_corrected", lambda: (corrected.value, corrected.interval), drawn=True),
-        row("kad", lambda: kad_and_interval(real, made, seed)),
+    rows = [
+        row("fad", *sizes, lambda: fad_and_interval(real, made, seed)),
+        row("kad", *sizes, lambda: kad_and_interval(real, made, seed)),
     ]
+    drawn = draw_size(real, made)
+    n = drawn * made.n // max(len(made.works), 1)
+    found = floor_corrected_distance(real, made, seed) if n >= MINIMUM_CLIPS and drawn >= MINIMUM else NO_FLOOR
+    floor = row("fad_floor", n, drawn, lambda: (found.floor, found.floor_interval))
+    corrected = row("fad_corrected", n, drawn, lambda: (found.value, found.interval))
+    if n >= MINIMUM_CLIPS and drawn < MINIMUM:
+        floor["status"] = corrected["status"] = f"too few works: {drawn} < {MINIMUM}"
+    if np.isfinite(corrected["value"]) and drawn < 2 * rank:
+        small = f"small sample: {drawn} works < 2 x effective rank {rank:.1f}"
+        corrected["status"] = small if corrected["status"] == "ok" else f"{corrected['status']}; {small}"
+    return [*rows, floor, corrected]
+
+
+def fad_and_interval(reference, generated, seed):
+    """Plug-in FAD of `Windows`, and its interval where there are works enough."""
+    if min(len(reference.works), len(generated.works)) < MINIMUM:
+        return frechet_distance(reference.embeddings, generated.embeddings), NO_INTERVAL
+    return frechet_with_interval(reference, generated, seed)
 
 
 def kad_and_interval(reference, generated, seed):
-    """KAD of `Windows` by works, bandwidth of the reference, and its interval."""
+    """KAD of `Windows` by works, bandwidth of the reference, and its interval where there are works enough."""
+    works = min(len(reference.works), len(generated.works))
+    if works < 2:
+        return np.nan, NO_INTERVAL
     sums = kernel_sums(reference.embeddings, generated.embeddings, reference.work, generated.work)
-    return sums.distance(), kernel_interval(sums, seed)
+    return sums.distance(), kernel_interval(sums, seed) if works >= MINIMUM else NO_INTERVAL
+
+
+def divergence_rows(values, prompts, reference, works, seed, known):
+    """Rows of the means of `divergence_values`; the status names the prompts without an original to compare with."""
+    rows = mean_rows(values, works, seed, **known) if len(values) else []
+    for row in rows:
+        clips = prompts.loc[prompts["set"] == row["set"], "clip_id"]
+        missing = left_out_status({}, left_out(reference, clips))
+        if row["status"] == "ok":
+            row["status"] = missing
+    return rows
 
 
 def divergence_values(name, prompts, generated, reference, works):

@@ -18,9 +18,9 @@ COLLAPSED = 0.9  # mean cosine of captions of unlike music, from which a text to
 
 @dataclass(frozen=True)
 class TextAudioScores:
-    """For each clip [n]: matched, the cosine with its own caption; mismatched, the mean cosine with those of other works;
-    auc, the share of these that it fits less than its own (ties count half); rank, the place of its own among them, 1
-    the best. Without captions of other works the last three are nan."""
+    """For each clip [n]: matched, the cosine with its own caption; mismatched, the mean cosine with those of other
+    works; auc, the share of these that it fits less than its own (ties count half); rank, the place of its own among
+    them, 1 the best. Without captions of other works the last three are nan."""
 
     matched: np.ndarray
     mismatched: np.ndarray
@@ -31,9 +31,9 @@ class TextAudioScores:
 def text_audio_scores(audio, text, works=None):
     """`TextAudioScores` of audio vectors [n, d] and the vectors of their captions [n, d].
 
-    works: [n], labels; the captions of a clip's own work, and those equal to its own, are no mismatch. Cosines are neither
-    clipped at 0 nor scaled, and have no zero of their own: read them beside the mismatched. Raises ValueError for other
-    shapes.
+    works: [n], labels; the captions of a clip's own work, and those equal to its own, are no mismatch. Cosines are
+    neither clipped at 0 nor scaled, and have no zero of their own: read them beside the mismatched. Raises ValueError
+    for other shapes.
     """
     audio, text = np.asarray(audio, np.float64), np.asarray(text, np.float64)
     if audio.ndim != 2 or audio.shape != text.shape:
@@ -72,9 +72,9 @@ def standardised(vectors, reference):
 
 
 def check_text_tower(vectors, name):
-    """Raises UserError where the vectors [n, d] of n captions of unlike music are nearly one: mean pairwise cosine > 0.9.
+    """Raises UserError where the vectors [n, d] of captions of unlike music have a mean pairwise cosine above 0.9.
 
-    Such checkpoints are in circulation, and every caption fits every clip by them.
+    Such checkpoints are in circulation; by them every caption fits every clip.
     """
     vectors = unit(vectors)
     n = len(vectors)
@@ -87,14 +87,15 @@ def check_text_tower(vectors, name):
 
 
 def measure_text_audio(split, generated, embeddings, reference, captions, reference_sha256="", seed=0):
-    """Rows of text_audio_<model>, and text_audio_mismatched_, text_audio_auc_ and text_audio_rank_<model>, for each set.
+    """Rows of text_audio_, text_audio_mismatched_, text_audio_auc_ and text_audio_rank_<model> for each set.
 
-    generated: the frame of generated.parquet. embeddings, reference: (tensors, metadata) of what was generated and of the
-    originals, of the embedding model that is the audio side; captions: that of captions.safetensors, whose metadata name
-    the model, the tensor of the audio side and whether both sides are standardised: then a clip is the mean of its
-    windows, and the statistics are those of all originals and of all their captions, the same for every model. The other
-    captions of a set are those of its prompts. A clip with no windows has an empty value. A prompt without a caption is
-    left out, and the status says so. Raises UserError where the embeddings do not belong to the prompts.
+    generated: the frame of generated.parquet. embeddings, reference: (tensors, metadata) of what was generated and of
+    the originals, of the embedding model that is the audio side; captions: that of captions.safetensors, whose
+    metadata name the model, the tensor of the audio side and whether both sides are standardised: then a clip is the
+    mean of its windows, and the statistics are those of all originals and of all their captions, the same for every
+    model. The other captions of a set are those of its prompts. A clip with no windows has an empty value. A prompt
+    without a caption is left out, and the status says so. Raises UserError where the embeddings do not belong to the
+    prompts.
     """
     prompts, works = generated[generated["kind"] == "prompt"], works_of(split)
     about = captions[1]

@@ -11,7 +11,7 @@ NAMED = 3  # clips named in a status
 
 @dataclass(frozen=True)
 class Windows:
-    """Embeddings [n, d] and, for each row, the labels of its clip, its work and the eval seed that it was played under."""
+    """Embeddings [n, d] and, for each row, its clip, its work and the eval seed that it was played under."""
 
     embeddings: np.ndarray
     clip: np.ndarray
