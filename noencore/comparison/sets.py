@@ -1,5 +1,7 @@
 """Differences of FAD and KAD, distances of sets, of every recipe to target and gold, on the same draws of works."""
 
+import json
+
 import numpy as np
 import pandas as pd
 
@@ -13,6 +15,7 @@ from noencore.metrics.rows import MINIMUM, clips_of_part, works_of
 from noencore.metrics.windows import stored_windows
 from noencore.split import SETS
 
+PLAY = ["clip_id", "eval_seed"]
 DRAWS = 200  # their spread alone is used, which so many give to 5 %
 
 
@@ -25,15 +28,16 @@ def distance_differences(embedding, reference, generated, split, target, seed=0,
     diverged has no windows is left out of every model.
     """
     works, of_part = works_of(split), clips_of_part(split, part)
-    rows, left_out = [], [pd.DataFrame(columns=["set", "clip_id", "eval_seed", "missing"])]
+    rows, left_out = [], [pd.DataFrame(columns=["set", *PLAY, "missing"])]
     for set_name in SETS:
         clips = of_part.index[of_part == set_name]
+        played = {model: stored_plays(metadata, clips) for model, (_, metadata) in generated.items()}
+        if not any(map(len, played.values())):
+            continue
         made = {model: stored_windows(stored, clips, works) for model, stored in generated.items()}
         whole = {model: windows for model, windows in made.items() if model not in diverged}
-        if not any(len(windows.clip) for windows in whole.values()):
-            continue
         real = stored_windows(reference, clips, works)
-        plays, lacking = complete_plays(whole)
+        plays, lacking = complete_plays(whole, played)
         left_out.append(lacking.assign(set=set_name))
         whole = {model: windows[plays_of(windows).isin(plays)] for model, windows in whole.items()}
         counts = {
@@ -50,16 +54,23 @@ def distance_differences(embedding, reference, generated, split, target, seed=0,
 
 def plays_of(windows):
     """The clip and eval seed of each window."""
-    return pd.MultiIndex.from_arrays([windows.clip, windows.eval_seed], names=["clip_id", "eval_seed"])
+    return pd.MultiIndex.from_arrays([windows.clip, windows.eval_seed], names=PLAY)
 
 
-def complete_plays(made):
-    """(plays of which all models have windows, frame of the others with the models that `missing` names)."""
-    played = {model: plays_of(windows).unique() for model, windows in made.items()}
-    every = next(iter(played.values()))
-    for plays in played.values():
-        every = every.union(plays)
-    known = pd.DataFrame({model: every.isin(plays) for model, plays in played.items()}, index=every)
+def stored_plays(metadata, clips):
+    """(clip, eval seed) of all that a file of embeddings was made from, of some clips."""
+    wanted = set(clips)
+    stored = zip(json.loads(metadata["clip_ids"]), map(int, json.loads(metadata["eval_seeds"])))
+    return [play for play in stored if play[0] in wanted]
+
+
+def complete_plays(made, played):
+    """(plays of which all models have windows, frame of the others with the models that `missing` names).
+
+    made: dict model -> `Windows`; played: dict model -> `stored_plays`.
+    """
+    every = pd.MultiIndex.from_tuples(sorted({play for plays in played.values() for play in plays}), names=PLAY)
+    known = pd.DataFrame({model: every.isin(plays_of(windows)) for model, windows in made.items()}, index=every)
     lacking = known[~known.all(axis=1)]
     missing = [" ".join(known.columns[~row]) for row in lacking.to_numpy()]
     return every[known.all(axis=1)], lacking.index.to_frame(index=False).assign(missing=missing)

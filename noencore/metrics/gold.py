@@ -11,7 +11,7 @@ import pandas as pd
 
 from noencore.experiment import split_model_name
 from noencore.metrics.intervals import DRAWS, LEVEL, Interval, draw_works, number_works, percentile_interval
-from noencore.metrics.rows import MINIMUM, NO_INTERVAL, metric_row
+from noencore.metrics.rows import MINIMUM, NO_INTERVAL, metric_row, too_few_works
 
 KS = {"nll_caption": "ks_gold", "caption_truth_ratio": "ks_gold_truth_ratio", "min_k_20": "ks_gold_min_k"}
 AUC = {  # per-clip value, lower for what was learned: the attack by it
@@ -103,9 +103,9 @@ def _ks_row(metric, part, model, gold, works):
 def _auc_rows(metric, wide, model, gold, works, seed):
     """Rows of the similarity, and of PrivLeak, for one attack; works are drawn on either side, for all models alike."""
     used = wide[[model, *gold]].loc[list(SIDES)]
-    counts = {name: used.loc[name].shape[0] for name in SIDES}
-    n_works = sum(works.loc[used.loc[name].index].nunique() for name in SIDES)
-    smaller = min(counts.values()) if gold else 0
+    clips = [len(used.loc[name]) for name in SIDES]
+    n_works = [works.loc[used.loc[name].index].nunique() for name in SIDES]
+    smaller = min(clips) if gold else 0
     finite = bool(gold) and np.isfinite(used.to_numpy()).all()
     auc, of_gold = _aucs(used, works, seed) if smaller >= MINIMUM and finite else (None, None)
 
@@ -117,24 +117,29 @@ def _auc_rows(metric, wide, model, gold, works, seed):
         return value, Interval(1 - max(abs(ratio.low), abs(ratio.high)), 1 - nearest, ratio.method)
 
     def leak():
-        if auc is None or not np.isfinite(privleak(auc, of_gold)).all():
+        if auc is None:
             return np.nan, NO_INTERVAL
         return float(privleak(auc[0], of_gold[0])), _interval(privleak, auc, of_gold)
 
     wanted = {f"{AUC[metric]}_similarity": similarity} | ({f"privleak_{metric}": leak} if metric == PRIVLEAK else {})
-    known = {"n_works": n_works, "seed": seed}
-    rows = [
-        metric_row("forget_vs_holdout", name, smaller, MINIMUM, compute, **known) for name, compute in wanted.items()
-    ]
-    return [row | ({"n": sum(counts.values())} if gold else {"n": 0, "status": "no other gold model"}) for row in rows]
+    rows = []
+    for name, compute in wanted.items():
+        row = metric_row("forget_vs_holdout", name, smaller, MINIMUM, compute, n_works=sum(n_works), seed=seed)
+        row |= {"n": sum(clips)} if gold else {"n": 0, "status": "no other gold model"}
+        rows.append(row | too_few_works(min(n_works)) if row["status"] == "ok" else row)
+    return rows
 
 
 def _interval(statistic, auc, gold):
-    """Percentile interval of statistic(auc, gold) over their draws, which follow their values; none where the AUCs stay
-    as they are in every draw, for AUCs of 1 in few clips are no certainty."""
-    if np.ptp(auc) == 0 and np.ptp(gold) == 0:
+    """Percentile interval of statistic(auc, gold) over their draws, which follow their values.
+
+    None where the AUCs stay as they are in every draw, for AUCs of 1 in few clips are no certainty, and where a draw
+    has no such statistic.
+    """
+    replicates = statistic(auc[1:], gold[1:])
+    if (np.ptp(auc) == 0 and np.ptp(gold) == 0) or not np.isfinite(replicates).all():
         return NO_INTERVAL
-    return percentile_interval(statistic(auc[1:], gold[1:]), "works")
+    return percentile_interval(replicates, "works")
 
 
 def _aucs(used, works, seed):

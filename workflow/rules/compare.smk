@@ -12,6 +12,7 @@ rule compare_sets:
         split=rules.split.output.split,
     output:
         differences="<run>/comparison/sets/{embedding}.parquet",
+        incomplete="<run>/comparison/sets/{embedding}.incomplete.parquet",
     log:
         "<run>/logs/compare_sets/{embedding}.log",
     benchmark:

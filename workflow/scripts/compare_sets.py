@@ -20,9 +20,7 @@ rows, left_out = distance_differences(
     spec["target"],
     diverged=diverged,
 )
-for play in left_out.itertuples():
-    logs.log.warning(
-        "%s: %s of %s (eval seed %s) is not compared: no windows of %s",
-        *(embedding, play.clip_id, play.set, play.eval_seed, play.missing),
-    )
+if len(left_out):
+    logs.log.warning("%s: %d plays are not compared: %s", embedding, len(left_out), snakemake.output.incomplete)
+write_parquet(left_out, snakemake.output.incomplete)
 write_parquet(pd.DataFrame(rows), snakemake.output.differences)

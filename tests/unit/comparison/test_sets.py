@@ -119,6 +119,17 @@ def test_a_play_without_windows_is_left_out_of_all_models_and_named():
     assert one(table, "ga", "target")["value"] == one(compared(without)[0], "ga", "target")["value"]
 
 
+def test_a_set_whose_windows_are_all_padding_has_a_status_too():
+    made = generated()
+    for tensors, _ in made.values():
+        tensors["padded"][:] = 0.7
+    table, left_out = compared(made)
+    assert len(left_out) == PLAYED
+    row = one(table, "ga", "target")
+    assert (row["n"], row["n_incomplete"], row["verdict"]) == (0, PLAYED, "not tested")
+    assert row["status"].startswith("too few: 0 clips of 0 works")
+
+
 def test_diverged_models_and_small_sets_have_a_status():
     made = generated()
     made["ga-0"][0]["embeddings"][:] = np.nan

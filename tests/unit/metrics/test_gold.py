@@ -120,6 +120,14 @@ def test_an_auc_of_1_has_no_interval():
     assert np.isnan(row["ci_low"])
 
 
+def test_few_works_have_no_interval():
+    works = WORKS.where(~WORKS.str.startswith("holdout"), WORKS.str[-1:].replace(dict(zip("456789", "012301"))))
+    row = rows_of(values(MODELS), works).loc[("ga-0", "forget_vs_holdout", "membership_auc_similarity")]
+    assert row["status"] == "no interval: 4 works < 5"
+    assert np.isnan(row["ci_low"])
+    assert 0 < row["value"] <= 1
+
+
 def test_membership_is_compared_with_the_gold_models():
     frame = values(MODELS)
     rows = rows_of(frame)
