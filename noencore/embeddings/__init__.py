@@ -31,14 +31,15 @@ class EmbeddingModel:
     """An embedding model that is ready to run.
 
     `embed` maps a mono wave, float32 [n_samples] at `sample_rate` Hz, at least one sample and all finite, to
-    `Embedded`: one row for each window of `window_s` seconds, of fixed places (`fixed_windows`), the same row
-    whatever else was embedded before. classes: width of the logits, 0 where there are none. The weights are
-    identified by `weights_sha256`.
+    `Embedded`: one row for each window of `window_s` seconds, one every `hop_s` and the last right-aligned
+    (`fixed_windows`), the same row whatever else was embedded before. classes: width of the logits, 0 where there are
+    none. The weights are identified by `weights_sha256`.
     """
 
     name: str
     sample_rate: int
     window_s: float
+    hop_s: float
     dimension: int
     weights_sha256: str
     embed: Callable[[np.ndarray], Embedded]

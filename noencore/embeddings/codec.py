@@ -32,7 +32,7 @@ def load(weights):
         embed(np.zeros(rate, np.float32))
     except (KeyError, TypeError, RuntimeError):
         raise UserError(f"{weights}: not a codec of ours; make one with `--configfile presets/codec.yaml`") from None
-    return EmbeddingModel("codec", rate, WINDOW_S, config["dimension"], sha256(weights), embed)
+    return EmbeddingModel("codec", rate, WINDOW_S, WINDOW_S, config["dimension"], sha256(weights), embed)
 
 
 def pooled(encode, sample_rate, hop):

@@ -24,4 +24,4 @@ def load(weights):
     if config.audio_channels != 1 or config.normalize:
         raise UserError(f"{path.parent}: the codec is not mono or scales its input; take facebook/encodec_32khz")
     embed = pooled(model.encoder, config.sampling_rate, int(np.prod(config.upsampling_ratios)))
-    return EmbeddingModel("encodec", config.sampling_rate, WINDOW_S, config.hidden_size, digest, embed)
+    return EmbeddingModel("encodec", config.sampling_rate, WINDOW_S, WINDOW_S, config.hidden_size, digest, embed)

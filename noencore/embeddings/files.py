@@ -90,11 +90,12 @@ def model_feature(model, code):
             "weights_sha256": model.weights_sha256,
             "sample_rate": str(model.sample_rate),
             "window_s": str(model.window_s),
+            "hop_s": str(model.hop_s),
         }
         return tensors, {**metadata, **about}
 
     columns = model.dimension + 1 + model.classes
-    key = f"{model.name} {model.weights_sha256} {model.sample_rate} {model.window_s} {code}"
+    key = f"{model.name} {model.weights_sha256} {model.sample_rate} {model.window_s} {model.hop_s} {code}"
     return Feature(model.name, model.sample_rate, columns, np.float32, compute, pack, key)
 
 

@@ -75,7 +75,9 @@ def load(weights=None):
         found = [project(network(log_mel(part, filters)).pooler_output) for part in parts]
         return Embedded(F.normalize(torch.cat(found), dim=-1).numpy(), padded)
 
-    return EmbeddingModel(NAME, SAMPLE_RATE, WINDOW / SAMPLE_RATE, project[-1].out_features, sha256, embed)
+    return EmbeddingModel(
+        NAME, SAMPLE_RATE, WINDOW / SAMPLE_RATE, WINDOW / SAMPLE_RATE, project[-1].out_features, sha256, embed
+    )
 
 
 def load_text(weights=None):

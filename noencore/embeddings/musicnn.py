@@ -39,7 +39,9 @@ def load(weights=None):
         return Embedded(embeddings, padded, logits)
 
     digest = sha256(data)
-    return EmbeddingModel("musicnn", SAMPLE_RATE, WINDOW / SAMPLE_RATE, DIMENSION, digest, embed, CLASSES)
+    return EmbeddingModel(
+        "musicnn", SAMPLE_RATE, WINDOW / SAMPLE_RATE, WINDOW_HOP / SAMPLE_RATE, DIMENSION, digest, embed, CLASSES
+    )
 
 
 def weights_file():

@@ -40,7 +40,14 @@ def load(weights=None):
         return Embedded(embeddings, padded, logits)
 
     return EmbeddingModel(
-        "passt", SAMPLE_RATE, float(network.seconds), network.dimension, sha256, embed, classes=network.classes
+        "passt",
+        SAMPLE_RATE,
+        float(network.seconds),
+        network.seconds / 2,
+        network.dimension,
+        sha256,
+        embed,
+        classes=network.classes,
     )
 
 

@@ -34,7 +34,9 @@ def load(weights=None):
         parts = torch.from_numpy(windows).split(BATCH)
         return Embedded(np.concatenate([network(log_mel(part)).numpy() for part in parts]), padded)
 
-    return EmbeddingModel("vggish", SAMPLE_RATE, WINDOW / SAMPLE_RATE, network.dimension, sha256, embed)
+    return EmbeddingModel(
+        "vggish", SAMPLE_RATE, WINDOW / SAMPLE_RATE, WINDOW_HOP / SAMPLE_RATE, network.dimension, sha256, embed
+    )
 
 
 def mel_filters():

@@ -66,6 +66,11 @@ def measure_copying(split, generated, embeddings, reference, reference_sha256, a
     return Measured(metric_frame(rows + of_rate), pd.concat([*tables, values], ignore_index=True))
 
 
+def metrics_of(embedding):
+    """The metrics that are empty where the embedding of the windows could not be computed: all, both count."""
+    return ["copy_window_rate", "copy_landmark_rate", "copy_rate", "copy_window_similarity", "copy_landmark_score"]
+
+
 def search_windows(embeddings, reference, sets):
     """The best matches by windows: (of the prompts [n], of the holdout clips [n0], columns of the rows).
 

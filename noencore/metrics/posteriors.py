@@ -14,15 +14,17 @@ EPSILON = 1e-6
 @dataclass(frozen=True)
 class Preset:
     """One definition: of_target, whether it is KL(target || generated) or the other way; pooled, whether logits are
-    averaged over the windows first or the divergences of windows after; sigmoid, for classes that are not exclusive."""
+    averaged over the windows first or the divergences of windows after; apart, whether windows may not overlap;
+    sigmoid, for classes that are not exclusive."""
 
     of_target: bool
     pooled: bool
+    apart: bool = False
     sigmoid: bool = False
 
 
 PRESETS = {
-    "audiocraft": Preset(of_target=True, pooled=False),  # audiocraft.metrics.kld, MusicGen's own
+    "audiocraft": Preset(of_target=True, pooled=False, apart=True),  # audiocraft.metrics.kld, MusicGen's own
     "stable_audio": Preset(of_target=False, pooled=True),  # stable-audio-metrics, passt_kld with collect="mean"
     "audioldm_softmax": Preset(of_target=True, pooled=True),  # audioldm_eval.metrics.kl
     "audioldm_sigmoid": Preset(of_target=True, pooled=True, sigmoid=True),
@@ -39,11 +41,12 @@ def kl_divergence(p, q):
     return (xlogy(p, p) - p * np.log(q + EPSILON)).sum(axis=-1)
 
 
-def posterior_divergence(generated, target, preset="audiocraft"):
+def posterior_divergence(generated, target, preset="audiocraft", stride=1):
     """Divergence of the class posteriors of one generated clip and its target, from logits [w1, c] and [w2, c].
 
     preset: a key of `PRESETS`, or "symmetric": both directions of audiocraft's summed. Windows are those that the
-    classifier was run on, paired in order; what only one of the clips has is not paired. With the sigmoid the terms of
+    classifier was run on, paired in order; what only one of the clips has is not paired. stride: every which window
+    begins where another ends, of which audiocraft's take no others. With the sigmoid the terms of
     all classes are summed as audioldm_eval does, which is no divergence and can be far below zero. Raises ValueError
     for no windows, other shapes or an unknown preset.
     """
@@ -53,11 +56,13 @@ def posterior_divergence(generated, target, preset="audiocraft"):
     if not target.size:
         raise ValueError("the target has no windows")
     if preset == SYMMETRIC:
-        there, back = (posterior_divergence(*pair) for pair in ((generated, target), (target, generated)))
+        there, back = (posterior_divergence(*p, stride=stride) for p in ((generated, target), (target, generated)))
         return there + back
     if preset not in PRESETS:
         raise ValueError(f"preset {preset!r}: unknown; choose one of {', '.join(NAMES)}")
     chosen = PRESETS[preset]
+    if chosen.apart:
+        generated, target = generated[::stride], target[::stride]
     pairs = min(len(generated), len(target))
     made, wanted = (
         _posterior(x.mean(axis=0) if chosen.pooled else x[:pairs], chosen.sigmoid) for x in (generated, target)
@@ -65,15 +70,15 @@ def posterior_divergence(generated, target, preset="audiocraft"):
     return float(np.mean(kl_divergence(wanted, made) if chosen.of_target else kl_divergence(made, wanted)))
 
 
-def clip_divergences(generated, target, preset="audiocraft"):
+def clip_divergences(generated, target, preset="audiocraft", stride=1):
     """dict (clip, eval seed) -> divergence of what was played from its target, from `Windows` of logits.
 
-    The target is the clip's original (eval seed -1) or, with the target model's file, the same prompt played under the
-    same eval seed. Clips without a target are left out.
+    preset, stride: as in `posterior_divergence`. The target is the clip's original (eval seed -1) or, with the target
+    model's file, the same prompt played under the same eval seed. Clips without a target are left out.
     """
     targets = target.played()
     return {
-        (clip, seed): posterior_divergence(rows, targets[key], preset)
+        (clip, seed): posterior_divergence(rows, targets[key], preset, stride)
         for (clip, seed), rows in generated.played().items()
         for key in [(clip, seed) if (clip, seed) in targets else (clip, -1)]
         if key in targets

@@ -64,6 +64,11 @@ def measure_quality(split, generated, embeddings, reference, reference_sha256, p
     return Measured(metric_frame(rows), pd.concat(values, ignore_index=True) if len(values) > 1 else values[0])
 
 
+def metrics_of(embedding):
+    """The metrics that are empty where an embedding could not be computed."""
+    return [f"{metric}_{embedding}" for metric in ("fad", "kad", "fad_floor", "fad_corrected")]
+
+
 def check_embeddings(name, prompts, generated, reference):
     """UserError where the metadata of two files of embeddings belong to other prompts, or to two different models."""
     played = [(str(row.clip_id), int(row.eval_seed)) for row in prompts.itertuples()]
@@ -143,12 +148,13 @@ def divergence_values(name, prompts, generated, reference, works):
 
     A prompt whose original has no windows has no value; one whose generated audio has none has an empty value.
     """
-    clips = prompts["clip_id"].unique()
+    clips, about = prompts["clip_id"].unique(), generated[1]
+    stride = round(float(about["window_s"]) / float(about["hop_s"]))
     made, real = (stored_windows(stored, clips, works, "logits") for stored in (generated, reference))
     wanted = prompts[prompts["clip_id"].astype(str).isin(np.unique(real.clip))]
     parts = []
     for preset in NAMES:
-        found = clip_divergences(made, real, preset)
+        found = clip_divergences(made, real, preset, stride)
         keys = zip(wanted["clip_id"].astype(str), wanted["eval_seed"].astype(int))
         column = [found.get(key, np.nan) for key in keys]
         parts.append(wanted[["set", "clip_id", "eval_seed"]].assign(metric=f"kl_{preset}_{name}", value=column))

@@ -118,6 +118,12 @@ def no_values():
     return pd.DataFrame(columns=VALUE_COLUMNS).astype({"eval_seed": np.int64, "value": np.float64})
 
 
+def missing_rows(sets, metrics, status):
+    """Rows without numbers, a set and metric each, for what could not be measured at all; `status` says why."""
+    empty = {"value": np.nan, "ci_low": np.nan, "ci_high": np.nan, "ci_method": "", "n": 0, "status": status}
+    return [{"set": set_name, "metric": metric, **empty} for set_name in sets for metric in metrics]
+
+
 def metric_frame(rows):
     """Rows to a frame with the columns of metrics.parquet, also where there is no row."""
     frame = pd.DataFrame(rows, columns=COLUMNS)

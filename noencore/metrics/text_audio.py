@@ -13,6 +13,7 @@ from noencore.metrics.rows import Measured, mean_rows, metric_frame, no_values, 
 from noencore.metrics.windows import left_out, left_out_status, stored_windows
 from noencore.split import SETS
 
+PARTS = ("", "_mismatched", "_auc", "_rank")  # of the metrics' names: the fields of TextAudioScores
 COLLAPSED = 0.9  # mean cosine of captions of unlike music, from which a text tower tells nothing apart
 
 
@@ -120,6 +121,11 @@ def measure_text_audio(split, generated, embeddings, reference, reference_sha256
     return Measured(metric_frame(rows), pd.concat([v for v in values if len(v)] or values, ignore_index=True))
 
 
+def metrics_of(model):
+    """The metrics that are empty where a text-audio model is not there."""
+    return [f"text_audio{part}_{model}" for part in PARTS]
+
+
 def audio_vectors(embeddings, reference, works, about):
     """dict (clip, eval seed) -> vector of what was played, as the text-audio model compares it."""
     made, real = (
@@ -140,7 +146,7 @@ def set_values(prompts, audio, text, works, model):
         width = len(next(iter(text.values())))
         sounds = np.array([audio.get((clip, seed), np.full(width, np.nan)) for clip in clips]).reshape(-1, width)
         heard = np.isfinite(sounds).all(axis=1)
-        wide = pd.DataFrame(np.nan, index=clips, columns=["", "_mismatched", "_auc", "_rank"])
+        wide = pd.DataFrame(np.nan, index=clips, columns=PARTS)
         if heard.any():
             kept = np.flatnonzero(heard)
             scores = text_audio_scores(

@@ -238,9 +238,11 @@ def intermediate_results(wildcards):
     """What lies between split and tables. Snakemake misses a deleted file only where it is asked for by name."""
     made_by = {
         "scores": rules.score,
+        "tokens": rules.score,
         "generated": rules.generate,
     }
     needed = {name for metric in config["metrics"] for name in FAMILY_INPUTS[metric]}
+    makers = {made_by[name] for name in needed}
     embedded = there(experiment.all_embeddings(config, config["metrics"]))
     models = experiment.models(config)
     return [
@@ -249,11 +251,7 @@ def intermediate_results(wildcards):
         *every(rules.train, trained=experiment.trained_models(config)),
         *every(rules.reference, kind=experiment.all_reference_kinds(config)),
         *every(rules.unlearn, unlearned=experiment.unlearned_models(config)),
-        *(
-            path
-            for name in sorted(needed & made_by.keys())
-            for path in every(made_by[name], model=models)
-        ),
+        *(path for rule in makers for path in every(rule, model=models)),
         *expand(EMBEDDINGS, embedding=embedded, model=models),
         *expand(REFERENCE, embedding=embedded),
         *every(rules.measure, metric=config["metrics"]),
@@ -264,7 +262,7 @@ def intermediate_results(wildcards):
 def compared_embeddings():
     """Those whose FAD and KAD are compared between models."""
     measured = "quality" in config["metrics"]
-    return experiment.family_embeddings(config, "quality") if measured else []
+    return there(experiment.family_embeddings(config, "quality")) if measured else []
 
 
 def every(rule, **values):

@@ -5,11 +5,13 @@ import pandas as pd
 
 from noencore import logs
 from noencore.files import read_parquet, read_tensors, sha256, write_parquet
+from noencore.metrics.rows import Measured, metric_frame, missing_rows, no_values
 
 logs.start(snakemake.log[0])
 family, spec = snakemake.wildcards.metric, json.loads(snakemake.params.spec)
 # Imported by name: the param `code` counts the file of this family, and not those of the others.
-measure = getattr(import_module(f"noencore.metrics.{family}"), f"measure_{family}")
+module = import_module(f"noencore.metrics.{family}")
+measure = getattr(module, f"measure_{family}")
 READERS = {"parquet": read_parquet, "safetensors": read_tensors}
 
 
@@ -38,10 +40,15 @@ if embeddings:
 if "captions" in inputs:
     shared["captions"] = read(inputs["captions"])
 
+# Of embeddings whose weights are missing, distances between sets are left out; the other families need all of theirs.
+can_measure = not spec["missing"] or (family == "quality" and bool(embeddings))
 rows, values = [], []
 for index, model in enumerate(logs.progress(spec["models"], family)):
-    measured = measure(**shared, **inputs_of(index))
-    rows.append(measured.rows.assign(model=model))
+    of_model = inputs_of(index)
+    measured = measure(**shared, **of_model) if can_measure else Measured(metric_frame([]), no_values())
+    sets = of_model["generated"]["set"].unique() if spec["missing"] else []
+    absent = [row for name, why in spec["missing"].items() for row in missing_rows(sets, module.metrics_of(name), why)]
+    rows.append(pd.concat([measured.rows, metric_frame(absent)]).assign(model=model))
     values.append(measured.values.assign(model=model))
 write_parquet(pd.concat(rows, ignore_index=True), snakemake.output.metrics)
 write_parquet(pd.concat(values, ignore_index=True), snakemake.output.values)

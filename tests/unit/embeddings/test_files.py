@@ -27,7 +27,7 @@ class Counting:
 
     def __init__(self, classes=1, weights_sha256="w"):
         self.calls = 0
-        self.model = EmbeddingModel("counting", RATE, 1.0, 2, weights_sha256, self.embed, classes)
+        self.model = EmbeddingModel("counting", RATE, 1.0, 1.0, 2, weights_sha256, self.embed, classes)
 
     def embed(self, wave):
         self.calls += 1

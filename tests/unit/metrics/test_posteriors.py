@@ -39,6 +39,17 @@ def test_pooling_of_each_preset():
         assert posterior_divergence(generated, target, preset) == pytest.approx(pooled, rel=1e-12)
 
 
+def test_windows_of_audiocraft_do_not_overlap():
+    """Of windows of 10 s every 5 s its metric sees the first, the third and so on."""
+    generated, target = 2 * np.random.default_rng(0).standard_normal((2, 5, 8))
+    for preset in ("audiocraft", "symmetric"):
+        apart = posterior_divergence(generated[[0, 2, 4]], target[[0, 2, 4]], preset)
+        assert posterior_divergence(generated, target, preset, stride=2) == apart
+    for preset in ("stable_audio", "audioldm_softmax", "audioldm_sigmoid"):
+        every = posterior_divergence(generated, target, preset)
+        assert posterior_divergence(generated, target, preset, stride=2) == every
+
+
 def test_agrees_with_audiocraft():
     torch = pytest.importorskip("torch")
     kld = pytest.importorskip("audiocraft.metrics.kld")
