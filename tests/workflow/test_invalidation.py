@@ -6,12 +6,11 @@ import shutil
 import pytest
 from safetensors import safe_open
 from safetensors.torch import save_file
-from workflow_tree import FAMILIES, MODELS, Tree, append, evaluation, jobs
+from workflow_tree import FAMILIES, HEARD, MODELS, Tree, append, compared, evaluation, jobs
 
 ENCODED = jobs("tokens", 0, 1)
 TRAINED = [*jobs("train", "target-0", "gold-0"), *jobs("unlearn", "ga-0", "ga-1", "none-0")]
 TABLED = ["compare", "tables", "figure"]  # after a measure; the curves of the training have no part in it
-HEARD = [*jobs("generate", *MODELS), *jobs("embed", *MODELS), *jobs("measure", "continuation", "quality"), *TABLED]
 
 CONFIGS = {
     "nothing": ({}, []),
@@ -27,7 +26,12 @@ CONFIGS = {
     ),
     "a removed seed": ({"unlearn_seeds": [0]}, evaluation()),
     "a removed metric family": ({"metrics": ["likelihood", "quality"]}, TABLED),
-    "eval_seed": ({"generate": {"eval_seeds": [1]}}, HEARD),
+    "eval_seed": (
+        {"generate": {"eval_seeds": [1]}},
+        [*jobs("generate", *MODELS), *jobs("embed", *MODELS), *jobs("measure", *HEARD), *compared()],
+    ),
+    "another margin": ({"comparison": {"margins": {"nll_caption": 0.1}}}, [*compared()]),
+    "other false copies": ({"copying": {"false_positive_rate": 0.1}}, [*jobs("measure", "copying"), *TABLED]),
     "the split seed": (
         {"split": {"seed": 1}},
         ["split", "embed_reference", "embed_captions tagtext", *TRAINED, *evaluation(*MODELS)],
@@ -46,7 +50,7 @@ SOURCES = {
     "a helper two modules deep": (
         "noencore/metrics/intervals.py",  # likelihood -> rows -> intervals
         "UNUSED = 1\n",
-        [*jobs("measure", *FAMILIES), *TABLED],
+        [*jobs("measure", *FAMILIES), *compared()],
     ),
     "a comment": ("noencore/metrics/intervals.py", "# about nothing\n", []),
     "a script": ("workflow/scripts/figure.py", "UNUSED = 1\n", ["figure"]),
@@ -78,8 +82,8 @@ def test_another_codec_encodes_again_and_splits_as_before(finished):
 
 def test_a_deleted_result_is_made_again_with_what_follows(finished):
     with finished.changed("results/tiny/generated/ga-0/generated.parquet", lambda path: path.unlink()):
-        expected = [*jobs("generate", "ga-0"), *jobs("embed", "ga-0"), *jobs("measure", "continuation", "quality")]
-        assert finished.planned() == sorted([*expected, *TABLED])
+        expected = [*jobs("generate", "ga-0"), *jobs("embed", "ga-0"), *jobs("measure", *HEARD), *compared()]
+        assert finished.planned() == sorted(expected)
 
 
 def test_a_fresh_clone_with_the_results_copied_in_reruns_nothing(finished, tmp_path):

@@ -15,7 +15,10 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "__p
 TINY = "tests/workflow/tiny.yaml"
 
 MODELS = ("target-0", "gold-0", "ga-0", "ga-1", "none-0")
-FAMILIES = ("likelihood", "association", "membership", "continuation", "quality")
+SCORED = ("likelihood", "association", "membership", "extraction")  # families of metrics, by what they are made from
+HEARD = ("continuation", "collapse", "quality", "text_audio", "copying")
+FAMILIES = (*SCORED, *HEARD)
+EMBEDDINGS = ("musicnn", "codec")
 
 
 class Tree:
@@ -98,4 +101,9 @@ def jobs(rule, *wildcards):
 def evaluation(*models):
     """What follows from new models: their own jobs, and all that compares models."""
     own = [job for rule in ("score", "generate", "embed") for job in jobs(rule, *models)]
-    return [*own, *jobs("measure", *FAMILIES), "compare", "tables", "curves", "figure"]
+    return [*own, *jobs("measure", *FAMILIES), *compared(), "curves"]
+
+
+def compared():
+    """What follows from other embeddings or metrics."""
+    return [*jobs("compare_sets", *EMBEDDINGS), "compare", "tables", "figure"]
