@@ -9,6 +9,7 @@ import numpy as np
 from noencore.errors import UserError
 
 MODELS = ("musicnn", "codec", "encodec", "vggish", "laion_clap", "passt")  # each a module with a function load()
+CLASSIFIERS = ("musicnn", "passt")  # those with logits
 TEXT_AUDIO_MODELS = {"tagtext": "musicnn", "laion_clap": "laion_clap"}  # modules with load_text(): their audio side
 LANDMARKS = "landmarks"  # fingerprints (noencore.fingerprint) lie beside the embeddings
 
