@@ -238,6 +238,11 @@ def test_the_catalogue_of_tunes_follows_its_keys_alone():
     assert experiment.catalogue_manifests(config) == []
 
 
+def test_a_large_catalogue_is_given_more_time():
+    assert experiment.catalogue_minutes('{"catalogue": {}}', threads=4) == 30
+    assert experiment.catalogue_minutes('{"listing": "100000-0123"}', threads=4) == 30 + 416
+
+
 def test_a_codec_that_is_none_of_ours_has_no_rate(tmp_path):
     codec = tmp_path / "codec.safetensors"
     assert experiment.codec_sample_rate(codec) == 16000  # to be trained

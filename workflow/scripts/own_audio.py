@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from noencore import logs
 from noencore.catalogue.cutting import Cut, build_catalogue, check_usable, describe
@@ -12,7 +13,12 @@ cut = Cut(settings["clips_per_work"], settings["clip_seconds"], settings["seed"]
 listing = list_source(settings)
 logs.log.info("%d rows in the listing, %d of them to be read", len(listing), (listing["status"] == "").sum())
 catalogue = build_catalogue(
-    listing, cut, snakemake.output.audio, snakemake.threads, lambda items: logs.progress(items, "recordings")
+    listing,
+    cut,
+    snakemake.output.audio,
+    snakemake.threads,
+    lambda items: logs.progress(items, "recordings"),
+    store=Path(snakemake.output.catalogue).parents[1] / "store" / "audio" / snakemake.params.code,
 )
 catalogue.attrs["spec"] = snakemake.params.spec  # tells the pre-flight whether the next run will make it again
 for line in describe(catalogue):
