@@ -31,6 +31,7 @@ SLACK = 0.05  # s that a recording may lack of its last window; made up with sil
 HEARD = 60.0  # s from the middle of each recording that the fingerprint is made of
 CHUNK = 16  # recordings a process takes at a time
 
+UNUSED = "catalogue.unused.csv"  # beside the log: also there where too few recordings can be used
 COLUMNS = [
     *("clip_id", "source", "artist", "work_id", "group", "title", "caption", "start", "duration", "path", "sha256"),
     *("licence", "status", "reason", "file", "rate", "channels", "loudness", "duplicate_of"),
@@ -69,8 +70,7 @@ def build_catalogue(listing, cut, audio_directory, workers=1, progress=iter, sto
     catalogue["group"] = [groups.get(work, work) for work in catalogue["work_id"]]
     catalogue["duplicate_of"] = [twins.get(work, "") for work in catalogue["work_id"]]
     extra = sorted(set(listing) - {*LISTED, *COLUMNS})
-    catalogue = catalogue.reindex(columns=[*COLUMNS, *extra]).sort_values("clip_id", ignore_index=True)
-    return catalogue
+    return catalogue.reindex(columns=[*COLUMNS, *extra]).sort_values("clip_id", ignore_index=True)
 
 
 def check_usable(catalogue, least):
@@ -82,7 +82,7 @@ def check_usable(catalogue, least):
         why = ", ".join(f"{name} {count}" for name, count in catalogue["status"].value_counts().items())
         raise UserError(
             f"config: catalogue.min_usable: {usable} of {there} recordings can be used, and {least:.0%} are asked for "
-            f"({why}); mend the files that the log names, or lower the key"
+            f"({why}); mend those that logs/{UNUSED} names, or lower the key"
         )
 
 
@@ -95,10 +95,11 @@ def describe(catalogue):
         lines.append(f"not used, {status}: {len(rows)} (first: {first['file']}: {first['reason']})")
     twins = used[used["duplicate_of"] != ""]
     if len(twins):
-        mixed = (used.groupby("group")["artist"].nunique() > 1).sum()
+        groups = used.groupby("group")[["artist", "work_id"]].nunique()
         lines.append(
-            f"near-duplicates: {twins['work_id'].nunique()} works in {twins['group'].nunique()} groups, "
-            f"{mixed} of them under several artists; a group is split as one work"
+            f"near-duplicates: {twins['work_id'].nunique()} works in {twins['group'].nunique()} groups "
+            f"of up to {groups['work_id'].max()} works, {(groups['artist'] > 1).sum()} of them under several artists; "
+            "a group is split as one work"
         )
     return lines
 

@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 from noencore import logs
-from noencore.catalogue.cutting import Cut, build_catalogue, check_usable, describe
+from noencore.catalogue.cutting import UNUSED, Cut, build_catalogue, check_usable, describe
 from noencore.catalogue.sources import MIN_USABLE, list_source
-from noencore.files import write_parquet
+from noencore.files import write_csv, write_parquet
 
 logs.start(snakemake.log[0])
 spec = json.loads(snakemake.params.spec)
@@ -23,5 +23,7 @@ catalogue = build_catalogue(
 catalogue.attrs["spec"] = snakemake.params.spec  # tells the pre-flight whether the next run will make it again
 for line in describe(catalogue):
     logs.log.info("%s", line)
+unused = catalogue[catalogue["status"] != "ok"]
+write_csv(unused[["source", "file", "start", "status", "reason"]], Path(snakemake.log[0]).with_name(UNUSED))
 check_usable(catalogue, settings.get("min_usable", MIN_USABLE))
 write_parquet(catalogue, snakemake.output.catalogue)

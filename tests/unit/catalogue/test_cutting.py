@@ -194,7 +194,7 @@ def test_the_same_music_under_two_artists_is_one_group(music):
     assert works.loc["Ann", "group"] == works.loc["Cid", "group"] != works.loc["Bob", "group"]
     assert works.loc["Cid", "duplicate_of"] == works.loc["Ann", "work_id"]
     assert works.loc["Bob", "duplicate_of"] == ""
-    assert describe(catalogue)[-1].startswith("near-duplicates: 2 works in 1 groups, 1 of them under several artists")
+    assert describe(catalogue)[-1].startswith("near-duplicates: 2 works in 1 groups of up to 2 works, 1 of them under")
 
 
 @pytest.fixture
