@@ -1,0 +1,83 @@
+"""Cutting a stretch out of any audio file, exact to the sample, without an ffmpeg program.
+
+The file is decoded from its beginning and samples are counted: what a seek finds depends on the container's index and
+on where its key frames lie, and a cut at a key frame is seconds away from what was asked for.
+"""
+
+import contextlib
+
+import numpy as np
+import soundfile
+
+from noencore.files import atomic
+
+LEEWAY = 0.1  # s that may be missing at the end of a recording: containers round its length; silence takes their place
+
+# Containers of sound. Playlists (HLS, concat) are not among them: they would make the decoder open other files.
+FORMATS = "aac,aiff,ac3,flac,matroska,mov,mp3,ogg,wav,w64,wv,webm,asf,au,caf"
+SAFE = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+
+
+class CutError(ValueError):
+    """Why a stretch cannot be cut: `status` is "short" or "undecodable", the message says more."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+def cut(source, start, end, target):
+    """Write the stretch of `source` from `start` to `end` (s) to `target` as 16-bit FLAC, at its own rate and channels.
+
+    Raises CutError: "short" where the recording ends more than LEEWAY before `end`, "undecodable" where it is no audio
+    or its audio cannot be decoded up to there.
+    """
+    samples, rate = read_stretch(source, start, end)
+    with atomic(target) as temporary:
+        soundfile.write(temporary, np.clip(samples, -1, 1 - 2**-15), rate, "PCM_16", format="FLAC")
+
+
+def read_stretch(source, start, end):
+    """The stretch from `start` to `end` (s) of the first audio stream: (float32 [samples, channels], rate in Hz).
+
+    Time counts from the first sample that the decoder gives out: what an encoder put before the sound (its delay) is
+    skipped by then, though containers still count it. Errors as `cut`'s.
+    """
+    import av
+
+    kept, position, rate = [], 0, None
+    try:
+        with contextlib.closing(_frames(source)) as frames:
+            for frame in frames:
+                rate = rate or frame.sample_rate
+                first, last = round(start * rate), round(end * rate)
+                block = frame.to_ndarray().T
+                kept.append(block[max(0, first - position) : max(0, last - position)])
+                position += len(block)
+                if position >= last:
+                    break
+    except (av.FFmpegError, ValueError) as error:  # ValueError: a frame of another rate or layout than the first
+        raise CutError("undecodable", getattr(error, "strerror", None) or str(error)) from None
+    if rate is None:
+        raise CutError("undecodable", "holds no audio")
+    missing = max(0, last - position)
+    if missing > LEEWAY * rate:
+        raise CutError("short", f"ends {missing / rate:.1f} s before the end of its stretch")
+    return np.pad(np.concatenate(kept), ((0, missing), (0, 0))), rate
+
+
+def check_audio(source):
+    """Raise CutError where the first tenth of a second of a file cannot be decoded as audio. Errors as `cut`'s."""
+    read_stretch(source, 0, LEEWAY)
+
+
+def _frames(source):
+    """Frames of float32 [channels, samples] of the first audio stream."""
+    import av
+
+    with av.open(str(source), options=SAFE) as container:
+        if not container.streams.audio:
+            return
+        planar = av.AudioResampler(format="fltp")
+        for frame in container.decode(container.streams.audio[0]):
+            yield from planar.resample(frame)
