@@ -13,9 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Answer:
     """One answer to a request.
 
-    said: the Content-Length, where it is not the body's. pause: s before each of 20 pieces of the body. dead: the
-    connection is reset before an answer, or, where it is a number, after so many bytes. ranges: whether a part can be
-    asked for.
+    said: the Content-Length where it is not the body's, -1 for none. pause: s before each of 20 pieces of the body.
+    dead: the connection is reset before an answer, or, where it is a number, after so many bytes. ranges: whether a
+    part can be asked for.
     """
 
     body: bytes = b""
@@ -76,7 +76,8 @@ def running_site():
                 body, status = body[first:], 206
             self.send_response(status)
             self.send_header("Content-Type", answer.kind)
-            self.send_header("Content-Length", str(len(body) if answer.said is None else answer.said))
+            if answer.said != -1:
+                self.send_header("Content-Length", str(len(body) if answer.said is None else answer.said))
             for name, value in extra.items():
                 self.send_header(name, value)
             self.end_headers()

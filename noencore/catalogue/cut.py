@@ -9,6 +9,7 @@ import contextlib
 import numpy as np
 import soundfile
 
+from noencore.catalogue.audio import BadAudio
 from noencore.files import atomic
 
 LEEWAY = 0.1  # s that may be missing at the end of a recording: containers round its length; silence takes their place
@@ -18,18 +19,10 @@ FORMATS = "aac,aiff,ac3,flac,matroska,mov,mp3,ogg,wav,w64,wv,webm,asf,au,caf"
 SAFE = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 
 
-class CutError(ValueError):
-    """Why a stretch cannot be cut: `status` is "short" or "undecodable", the message says more."""
-
-    def __init__(self, status, message):
-        super().__init__(message)
-        self.status = status
-
-
 def cut(source, start, end, target):
     """Write the stretch of `source` from `start` to `end` (s) to `target` as 16-bit FLAC, at its own rate and channels.
 
-    Raises CutError: "short" where the recording ends more than LEEWAY before `end`, "undecodable" where it is no audio
+    Raises BadAudio: "short" where the recording ends more than LEEWAY before `end`, "undecodable" where it is no audio
     or its audio cannot be decoded up to there.
     """
     samples, rate = read_stretch(source, start, end)
@@ -57,17 +50,17 @@ def read_stretch(source, start, end):
                 if position >= last:
                     break
     except (av.FFmpegError, ValueError) as error:  # ValueError: a frame of another rate or layout than the first
-        raise CutError("undecodable", getattr(error, "strerror", None) or str(error)) from None
+        raise BadAudio("undecodable", getattr(error, "strerror", None) or str(error)) from None
     if rate is None:
-        raise CutError("undecodable", "holds no audio")
+        raise BadAudio("undecodable", "holds no audio")
     missing = max(0, last - position)
     if missing > LEEWAY * rate:
-        raise CutError("short", f"ends {missing / rate:.1f} s before the end of its stretch")
+        raise BadAudio("short", f"ends {missing / rate:.1f} s before the end of its stretch")
     return np.pad(np.concatenate(kept), ((0, missing), (0, 0))), rate
 
 
 def check_audio(source):
-    """Raise CutError where the first tenth of a second of a file cannot be decoded as audio. Errors as `cut`'s."""
+    """Raise BadAudio where the first tenth of a second of a file cannot be decoded as audio. Errors as `cut`'s."""
     read_stretch(source, 0, LEEWAY)
 
 

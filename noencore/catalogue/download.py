@@ -32,14 +32,14 @@ LONGEST_WAIT = 300  # s between two tries of one file, whatever the site asks fo
 # Why a file could not be had. Those that may pass are tried again; the others stay as they are on the site.
 PASSING = ("timeout", "connection", "truncated", "throttled", "server")
 LASTING = (
-    *("gone", "private", "age gate", "region", "bot gate", "forbidden", "refused"),
-    *("short", "undecodable", "wrong type", "too large", "other"),
+    *("gone", "private", "age_gate", "region", "bot_gate", "forbidden", "refused"),
+    *("short", "undecodable", "wrong_type", "too_large", "other"),
 )
 CURES = {
-    "bot gate": "give fetch.cookies, a cookies file of a browser that is signed in",
+    "bot_gate": "give fetch.cookies, a cookies file of a browser that is signed in",
     "throttled": "raise fetch.pause",
     "timeout": "raise fetch.timeout or lower fetch.workers",
-    "too large": "raise fetch.max_megabytes",
+    "too_large": "raise fetch.max_megabytes",
     "forbidden": "see whether the addresses have expired",
 }
 
@@ -58,9 +58,9 @@ class Failure(Exception):
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file to be had: `key`, its name here; where it is; the stretch of it that counts, in s, where not the whole."""
+    """A file to be had: its name here; where it is; the stretch of it that counts, in s, where not the whole."""
 
-    key: str
+    file: str
     url: str
     start: float | None = None
     end: float | None = None
@@ -135,7 +135,7 @@ class Guard:
         if time.monotonic() > self._end:
             raise Failure("timeout", f"not had within {self._terms.timeout:g} s")
         if size > self._terms.max_megabytes * 1e6:
-            raise Failure("too large", f"more than {self._terms.max_megabytes:g} MB")
+            raise Failure("too_large", f"more than {self._terms.max_megabytes:g} MB")
 
     @property
     def left(self):
@@ -144,26 +144,26 @@ class Guard:
 
 
 def fetch_all(wanted, folder, fetch, terms, progress=lambda items, total: items):
-    """Fetch files into `folder`: a frame of key, file (its name there), sha256, status, reason, in the order of wanted.
+    """Fetch files into `folder`: a frame of file, bytes, sha256, status and reason, in the order of wanted.
 
-    wanted: Wanted, each with a key of its own. fetch: a function (wanted, parts folder, Guard) -> path of the whole
-    file, a name with a suffix in the parts folder; raises Failure. status is "ok" or one of PASSING and LASTING.
+    wanted: Wanted, each with a name of its own. fetch: a function (wanted, parts folder, Guard) -> path of the whole
+    file in the parts folder; raises Failure. status is "ok" or one of PASSING and LASTING.
     Raises UserError where less than terms.min_share can be had, as soon as that is certain, or where another run is
     fetching into the folder. What was fetched by then stays.
     """
     folder = Path(folder)
-    _check_keys(wanted)
+    _check_names(wanted)
     lost_at_most = math.floor(len(wanted) * (1 - terms.min_share) + 1e-9)
     with _alone(folder), (folder / JOURNAL).open("a", encoding="utf-8") as journal:
         rows = _already_there(wanted, folder)
         pace, lost = Pace(terms.pause), Counter()
         with ThreadPoolExecutor(terms.workers) as pool:
-            missing = [one for one in wanted if one.key not in rows]
+            missing = [one for one in wanted if one.file not in rows]
             tries = [pool.submit(_fetch_patiently, one, folder, fetch, terms, pace) for one in missing]
             try:
                 for done in progress(as_completed(tries), len(tries)):
                     row = done.result()
-                    rows[row["key"]] = row
+                    rows[row["file"]] = row
                     journal.write(json.dumps(row) + "\n")
                     journal.flush()
                     lost.update([row["status"]] if row["status"] != "ok" else [])
@@ -172,20 +172,19 @@ def fetch_all(wanted, folder, fetch, terms, progress=lambda items, total: items)
             finally:
                 pace.stop()
                 pool.shutdown(cancel_futures=True)
-    columns = ["key", "file", "sha256", "status", "reason"]
-    return pd.DataFrame([rows[one.key] for one in wanted], columns=columns)
+    columns = ["file", "bytes", "sha256", "status", "reason"]
+    return pd.DataFrame([rows[one.file] for one in wanted], columns=columns)
 
 
 def _fetch_patiently(wanted, folder, fetch, terms, pace):
     """The journal's row of one file, after as many tries as the terms allow."""
-    row = {"key": wanted.key, "origin": wanted.origin, "file": "", "sha256": "", "bytes": 0}
-    parts = folder / PARTS / wanted.key
+    row = {"file": wanted.file, "origin": wanted.origin, "bytes": 0, "sha256": ""}
+    parts = folder / PARTS / wanted.file
     parts.mkdir(parents=True, exist_ok=True)
     try:
         path = _try_again(wanted, parts, fetch, terms, pace)
-        whole = folder / f"{wanted.key}{path.suffix}"
-        row |= {"file": whole.name, "sha256": sha256(path), "bytes": path.stat().st_size}
-        os.replace(path, whole)
+        row |= {"bytes": path.stat().st_size, "sha256": sha256(path)}
+        os.replace(path, folder / wanted.file)
         return row | {"status": "ok", "reason": ""}
     except Failure as failure:
         return row | {"status": failure.status, "reason": str(failure)}
@@ -207,21 +206,21 @@ def _try_again(wanted, parts, fetch, terms, pace):
 
 
 def _already_there(wanted, folder):
-    """Rows of the journal whose files lie in the folder, by key."""
+    """Rows of the journal whose files lie in the folder, by name."""
     rows = {}
     for line in (folder / JOURNAL).read_text(encoding="utf-8").splitlines():
         try:
             row = json.loads(line)
-            rows[row["key"]] = row
+            rows[row["file"]] = row
         except (ValueError, KeyError, TypeError):
             continue  # the last line of a run that was killed
     there = {}
     for one in wanted:
-        row = rows.get(one.key, {})
+        row = rows.get(one.file, {})
         if row.get("status") == "ok" and row["origin"] == one.origin:
-            path = folder / Path(row["file"]).name
+            path = folder / one.file
             if path.is_file() and path.stat().st_size == row["bytes"]:
-                there[one.key] = row
+                there[one.file] = row
     return there
 
 
@@ -252,13 +251,13 @@ def _alone(folder):
             shutil.rmtree(folder / PARTS, ignore_errors=True)
 
 
-def _check_keys(wanted):
-    keys = [one.key for one in wanted]
-    for key in keys:
-        if not re.fullmatch(r"[A-Za-z0-9][\w-]{0,150}", key, re.ASCII):
-            raise ValueError(f"{key!r}: no name for a file")
-    if len(set(keys)) < len(keys):
-        raise ValueError(f"{Counter(keys).most_common(1)[0][0]!r}: asked for twice")
+def _check_names(wanted):
+    names = [one.file for one in wanted]
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][\w-]{0,150}\.[a-z0-9]{1,5}", name, re.ASCII):
+            raise ValueError(f"{name!r}: no name for an audio file")
+    if len(set(names)) < len(names):
+        raise ValueError(f"{Counter(names).most_common(1)[0][0]!r}: asked for twice")
 
 
 def _one_line(text):

@@ -8,22 +8,24 @@ no command line, no config file of a user, no post-processors, nothing that an a
 import io
 import logging
 import re
+import warnings
 from pathlib import Path
 
-from noencore.catalogue.cut import CutError, cut
+from noencore.catalogue.audio import BadAudio
+from noencore.catalogue.cut import cut
 from noencore.catalogue.download import Failure
 from noencore.catalogue.web import status_of, wait_of
 from noencore.errors import UserError
 
 # What a site says, as yt-dlp passes it on; the first that matches counts.
 SAID = (
-    ("bot gate", r"not a bot|captcha"),
-    ("age gate", r"confirm your age|age.restricted|inappropriate for some"),
+    ("bot_gate", r"not a bot|captcha"),
+    ("age_gate", r"confirm your age|age.restricted|inappropriate for some"),
     ("throttled", r"try again later|too many requests|rate.?limit"),
     ("private", r"private|members.only|join this channel|requires payment|premium|registered users|log ?in|sign in"),
     ("region", r"your country|geo.?restrict|your (location|region)"),
+    ("wrong_type", r"unsupported url|no video formats|requested format is not available|no suitable extractor|drm"),
     ("gone", r"unavailable|removed|terminated|no longer available|not available|does not exist|deleted|not exist"),
-    ("wrong type", r"unsupported url|no video formats|requested format is not available|no suitable extractor|drm"),
     ("refused", r"connection adapters|url scheme|file://|redirect error|not allowed"),
     ("truncated", r"more expected|incomplete ?read|content too short"),
     ("timeout", r"timed out|timeout"),
@@ -51,12 +53,12 @@ def fetch_segment(wanted, parts, guard, cookies=None):
         raise explain(error) from None
     whole = next((Path(file["filepath"]) for file in (found or {}).get("requested_downloads", [])), None)
     if whole is None or not whole.exists():
-        raise Failure("wrong type", "no single recording at that address")
-    target = parts / f"cut-{wanted.key}.flac"
+        raise Failure("wrong_type", "no single recording at that address")
+    target = parts / "cut.flac"
     try:
         cut(whole, wanted.start, wanted.end, target)
-    except CutError as error:
-        raise Failure(error.status, str(error)) from None
+    except BadAudio as error:
+        raise Failure(error.status, error.reason) from None
     finally:
         whole.unlink()
     return target
@@ -70,11 +72,12 @@ def read_cookies(path):
     from http.cookiejar import LoadError, MozillaCookieJar
 
     try:
-        MozillaCookieJar(path).load()
+        with warnings.catch_warnings(action="ignore"):  # it quotes the line that it cannot read: a secret
+            MozillaCookieJar(path).load()
         return Path(path).read_text()
     except (OSError, LoadError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: no cookies file ({reason}); export one in Netscape's format (cookies.txt)") from None
+        reason = getattr(error, "strerror", None) or "not in Netscape's format"
+        raise UserError(f"{path}: no cookies file ({reason}); export a cookies.txt from a browser") from None
 
 
 def _options(wanted, parts, guard, cookies):
@@ -122,7 +125,7 @@ def explain(error):
     if any(isinstance(cause, GeoRestrictedError) for cause in causes):
         return Failure("region", message)
     for cause in causes:
-        if isinstance(cause, HTTPError) and said != "bot gate":  # which may come with any status
+        if isinstance(cause, HTTPError) and said != "bot_gate":  # which may come with any status
             return Failure(status_of(cause.status), message, wait_of(cause.response.headers))
     return Failure(said, message)
 

@@ -1,21 +1,19 @@
 """One file by http(s), from an address that its owner gave: whole or not at all, and never more than was agreed."""
 
+import errno
 import http.client
 import re
 import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
-from noencore.catalogue.cut import CutError, check_audio
+from noencore.catalogue.audio import BadAudio
+from noencore.catalogue.cut import check_audio
 from noencore.catalogue.download import Failure
+from noencore.errors import UserError
 
-SUFFIXES = {
-    **{"audio/mpeg": ".mp3", "audio/mp3": ".mp3", "audio/flac": ".flac", "audio/x-flac": ".flac", "audio/ogg": ".ogg"},
-    **{"audio/wav": ".wav", "audio/x-wav": ".wav", "audio/wave": ".wav", "audio/vnd.wave": ".wav"},
-    **{"audio/aiff": ".aiff", "audio/x-aiff": ".aiff", "audio/mp4": ".m4a", "audio/aac": ".aac"},
-}
-KNOWN = {*SUFFIXES.values(), ".aif", ".opus"}
 BLOCK = 1 << 16  # bytes
+FULL = (errno.ENOSPC, errno.EDQUOT)
 REDIRECTS = 5
 
 
@@ -25,6 +23,8 @@ def fetch_file(wanted, parts, guard):
     A try that broke off is continued by the next one where the server says that the file is still the same. Raises
     Failure where it cannot be had, or is no audio.
     """
+    if not is_address(wanted.url):
+        raise Failure("refused", "no http(s) address")
     part = parts / "part"
     done = part.stat().st_size if part.exists() else 0
     mark = parts / "etag"
@@ -35,20 +35,18 @@ def fetch_file(wanted, parts, guard):
         with _opener().open(urllib.request.Request(wanted.url, headers=headers), timeout=guard.left) as answer:
             _check_type(answer)
             continued = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
-            if answer.headers.get("ETag", "").startswith('"'):  # a weak one says nothing about bytes
-                mark.write_text(answer.headers["ETag"])
+            strong = answer.headers.get("ETag", "").startswith('"')  # a weak one says nothing about bytes
+            mark.write_text(answer.headers["ETag"]) if strong else mark.unlink(missing_ok=True)
             _save(answer, part, done if continued else 0, guard)
-            suffix = _suffix(answer, wanted.url)
     except urllib.error.HTTPError as error:
         raise Failure(status_of(error.code), f"HTTP {error.code} {error.reason}", wait_of(error.headers)) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _broken(error) from None
-    path = part.rename(parts / f"whole{suffix}")
     try:
-        check_audio(path)
-    except CutError as error:
-        raise Failure("undecodable" if error.status == "short" else error.status, str(error)) from None
-    return path
+        check_audio(part)
+    except BadAudio as error:
+        raise Failure("undecodable", error.reason) from None
+    return part
 
 
 def _save(answer, part, done, guard):
@@ -70,12 +68,16 @@ def _save(answer, part, done, guard):
 def _check_type(answer):
     kind = answer.headers.get_content_type()
     if "Content-Type" in answer.headers and not re.match(r"audio/|video/|application/(octet-stream|ogg|mp4)", kind):
-        raise Failure("wrong type", f"{kind} where audio should be")
+        raise Failure("wrong_type", f"{kind} where audio should be")
 
 
-def _suffix(answer, url):
-    suffix = "." + urlsplit(url).path.rpartition(".")[2].lower()
-    return suffix if suffix in KNOWN else SUFFIXES.get(answer.headers.get_content_type(), ".audio")
+def is_address(url):
+    """Whether a text is an http(s) address: with a host, and without spaces or control characters."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\x00-\x20\x7f]", url)
+    except ValueError:
+        return False
 
 
 def status_of(code):
@@ -101,6 +103,8 @@ def wait_of(headers):
 
 def _broken(error):
     reason = getattr(error, "reason", error)
+    if getattr(reason, "errno", None) in FULL:
+        return UserError(f"{reason.filename or 'results'}: the disk is full; make room and run again")
     if isinstance(reason, TimeoutError):
         return Failure("timeout", "no answer in time")
     if isinstance(error, ValueError) and not isinstance(error, OSError):
@@ -110,7 +114,7 @@ def _broken(error):
     return Failure("connection", f"{type(reason).__name__}: {reason}")
 
 
-class _SameKind(urllib.request.HTTPRedirectHandler):
+class SameKind(urllib.request.HTTPRedirectHandler):
     """Follows a redirect to http(s) only, and never from https down to http."""
 
     max_redirections = REDIRECTS
@@ -132,7 +136,7 @@ def _opener():
         urllib.request.HTTPSHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),
-        _SameKind(),
+        SameKind(),
     ):
         opener.add_handler(handler)
     return opener

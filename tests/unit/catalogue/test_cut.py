@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from noencore.catalogue.cut import CutError, check_audio, cut, read_stretch
+from noencore.catalogue.audio import BadAudio
+from noencore.catalogue.cut import check_audio, cut, read_stretch
 
 RATE, SECONDS = 48000, 6
 LOSSLESS = ["wav", "flac", "aiff"]
@@ -91,7 +92,7 @@ def test_what_a_container_rounds_away_is_silence(recording, sound):
 
 @pytest.mark.parametrize(("start", "end"), [(0, SECONDS + 0.2), (5, 7), (10, 12)])
 def test_a_recording_that_ends_too_early_is_short(recording, start, end):
-    with pytest.raises(CutError, match=rf"ends {end - SECONDS:.1f} s before") as caught:
+    with pytest.raises(BadAudio, match=rf"ends {end - SECONDS:.1f} s before") as caught:
         read_stretch(recording("wav"), start, end)
     assert caught.value.status == "short"
 
@@ -100,7 +101,7 @@ def test_a_cut_file_is_short_or_undecodable_and_never_a_clip(recording, tmp_path
     for suffix in ("flac", "mp3", "webm", "m4a"):
         whole = recording(suffix).read_bytes()
         (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(CutError) as caught:
+        with pytest.raises(BadAudio) as caught:
             cut(tmp_path / "half", 4, 6, tmp_path / "cut.flac")
         assert caught.value.status in ("short", "undecodable")
     assert [path.name for path in tmp_path.iterdir()] == ["half"]
@@ -114,7 +115,7 @@ def playlist(path):
 @pytest.mark.parametrize("text", [playlist, "ffconcat version 1.0\nfile {}\n".format, lambda _: "<html>", lambda _: ""])
 def test_a_text_that_names_another_file_opens_none(recording, tmp_path, name, text):
     (tmp_path / name).write_text(text(recording("mp3")))
-    with pytest.raises(CutError) as caught:
+    with pytest.raises(BadAudio) as caught:
         check_audio(tmp_path / name)
     assert caught.value.status == "undecodable"
     assert str(tmp_path) not in str(caught.value)
