@@ -7,6 +7,7 @@ function (`web.fetch_file`, `video.fetch_segment`) that is given a folder of its
 
 import fcntl
 import json
+import logging
 import math
 import os
 import random
@@ -24,6 +25,8 @@ import pandas as pd
 
 from noencore.errors import UserError
 from noencore.files import sha256
+
+log = logging.getLogger(__name__)
 
 JOURNAL = "fetched.jsonl"
 PARTS = ".parts"
@@ -54,21 +57,6 @@ class Failure(Exception):
     def __init__(self, status, message="", wait=0.0):
         super().__init__(_one_line(message))
         self.status, self.wait = status, wait
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A file to be had: its name here; where it is; the stretch of it that counts, in s, where not the whole."""
-
-    file: str
-    url: str
-    start: float | None = None
-    end: float | None = None
-
-    @property
-    def origin(self):
-        """Where it comes from, without the part of an address that holds tickets and differs each time."""
-        return [self.url.split("?")[0] if self.start is None else self.url, self.start, self.end]
 
 
 @dataclass(frozen=True)
@@ -148,8 +136,8 @@ def fetch_all(wanted, folder, fetch, terms, progress=lambda items, total: items)
 
     wanted: Wanted, each with a name of its own. fetch: a function (wanted, parts folder, Guard) -> path of the whole
     file in the parts folder; raises Failure. status is "ok" or one of PASSING and LASTING.
-    Raises UserError where less than terms.min_share can be had, as soon as that is certain, or where another run is
-    fetching into the folder. What was fetched by then stays.
+    Raises UserError where less than terms.min_share can be had, as soon as that is certain; what was fetched by then
+    stays. Where another run is fetching into the folder, it waits for that one.
     """
     folder = Path(folder)
     _check_names(wanted)
@@ -235,13 +223,14 @@ def _too_few(folder, lost, count, terms):
 
 @contextmanager
 def _alone(folder):
-    """Hold the folder, and clear it of the parts that a run left which was killed."""
+    """Hold the folder, when whoever has it is done, and clear it of the parts that a run left which was killed."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{folder}: another run is fetching into it; wait for that one") from None
+            log.info("%s: another run is fetching into it; waiting for that one", folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         except OSError:
             pass  # a file system without such locks
         shutil.rmtree(folder / PARTS, ignore_errors=True)

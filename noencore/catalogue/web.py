@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from noencore.catalogue.audio import BadAudio
 from noencore.catalogue.cut import check_audio
 from noencore.catalogue.download import Failure
+from noencore.catalogue.wanted import is_address
 from noencore.errors import UserError
 
 BLOCK = 1 << 16  # bytes
@@ -69,15 +70,6 @@ def _check_type(answer):
     kind = answer.headers.get_content_type()
     if "Content-Type" in answer.headers and not re.match(r"audio/|video/|application/(octet-stream|ogg|mp4)", kind):
         raise Failure("wrong_type", f"{kind} where audio should be")
-
-
-def is_address(url):
-    """Whether a text is an http(s) address: with a host, and without spaces or control characters."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"[\x00-\x20\x7f]", url)
-    except ValueError:
-        return False
 
 
 def status_of(code):

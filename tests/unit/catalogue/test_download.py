@@ -4,11 +4,13 @@ import json
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
-from noencore.catalogue.download import JOURNAL, LASTING, PASSING, Failure, Terms, Wanted, fetch_all
+from noencore.catalogue.download import JOURNAL, LASTING, PASSING, Failure, Terms, fetch_all
+from noencore.catalogue.wanted import Wanted
 from noencore.errors import UserError
 from noencore.files import sha256
 
@@ -213,13 +215,20 @@ def test_an_interrupted_run_ends_its_downloads_and_keeps_what_was_whole(tmp_path
     assert shelf.calls == {"item-1.flac": 1}
 
 
-def test_two_runs_do_not_fetch_into_one_folder(tmp_path):
-    def fetch(wanted, parts, guard):
-        with pytest.raises(UserError, match="another run is fetching into it"):
-            fetch_all(WANTED, tmp_path, Shelf(), TERMS)
-        return Shelf()(wanted, parts, guard)
+def test_of_two_runs_into_one_folder_the_second_waits_and_has_nothing_to_fetch(tmp_path):
+    first, second, begun = Shelf(), Shelf(), threading.Event()
 
-    assert (fetch_all(WANTED[:1], tmp_path, fetch, TERMS)["status"] == "ok").all()
+    def fetch(wanted, parts, guard):
+        begun.set()
+        time.sleep(0.1)
+        return first(wanted, parts, guard)
+
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(fetch_all, WANTED, tmp_path, fetch, TERMS)]
+        begun.wait()
+        both.append(pool.submit(fetch_all, WANTED, tmp_path, second, TERMS))
+    assert both[0].result().equals(both[1].result())
+    assert (first.calls.total(), second.calls.total()) == (8, 0)
 
 
 def test_parts_of_a_run_that_was_killed_are_removed(tmp_path):

@@ -12,8 +12,9 @@ import pytest
 import soundfile
 from websites import Answer, running_site
 
-from noencore.catalogue.download import LASTING, PASSING, Terms, Wanted, fetch_all
+from noencore.catalogue.download import LASTING, PASSING, Terms, fetch_all
 from noencore.catalogue.video import explain, fetch_segment, read_cookies
+from noencore.catalogue.wanted import Wanted
 from noencore.errors import UserError
 
 yt_dlp = pytest.importorskip("yt_dlp", reason="yt-dlp is not installed")

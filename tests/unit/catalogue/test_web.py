@@ -10,7 +10,8 @@ import pytest
 import soundfile
 from websites import Answer, running_site
 
-from noencore.catalogue.download import PARTS, Failure, Terms, Wanted, fetch_all
+from noencore.catalogue.download import PARTS, Failure, Terms, fetch_all
+from noencore.catalogue.wanted import Wanted
 from noencore.catalogue.web import SameKind, fetch_file
 
 TERMS = Terms(workers=4, pause=0, retries=2, backoff=0, timeout=5, max_megabytes=1, min_share=0)
