@@ -20,7 +20,7 @@ LEARNED = {"target": ("forget", "remain"), "gold": ("remain",)}
 
 @dataclass(frozen=True)
 class SplitRule:
-    """forget, remain, utility: a catalogue column -> value (or list of values), all of which must match.
+    """forget, remain, utility: a catalogue column -> value, list of values or {"not": either}; all must match.
 
     holdout: share of the forget artist's tunes that nobody learns. dev: share of the tunes of every set for choosing
     learning rates. rehearse: share of the other remain tunes that recipes may step on.
@@ -71,8 +71,9 @@ def _matches(clips, name, selector):
             raise UserError(
                 f"config: split.{name}: the catalogue has no column '{column}'; it has {', '.join(clips.columns)}"
             )
-        wanted = wanted if isinstance(wanted, list) else [wanted]
-        matched &= clips[column].isin(wanted)
+        unwanted = isinstance(wanted, dict)
+        wanted = wanted["not"] if unwanted else wanted
+        matched &= clips[column].isin(wanted if isinstance(wanted, list) else [wanted]) != unwanted
     if not matched.any():
         column, wanted = next(iter(selector.items()))
         known = ", ".join(map(str, clips[column].value_counts().index[:5]))

@@ -9,7 +9,6 @@ import os
 import re
 import stat
 import unicodedata
-from pathlib import Path
 
 import pandas as pd
 
@@ -37,8 +36,13 @@ UNPRINTABLE = "\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud
 
 def clean_text(texts):
     """A Series of text as captions and names are kept: NFC, no unprintable characters, single spaces, bounded."""
-    plain = texts.fillna("").astype(object).map(lambda text: re.sub(f"[{UNPRINTABLE}\\s]+", " ", text).strip())
-    return plain.map(lambda text: unicodedata.normalize("NFC", text)[:LONGEST_TEXT]).astype(object)
+    return pd.Series([_clean(text) for text in texts.fillna("").tolist()], index=texts.index, dtype=object)
+
+
+def _clean(text):
+    if not (text.isascii() and text.isprintable()):
+        text = unicodedata.normalize("NFC", re.sub(f"[{UNPRINTABLE}]", " ", text))
+    return " ".join(text.split())[:LONGEST_TEXT].rstrip()
 
 
 def place_files(names, root, suffixes=DEMUXERS):
@@ -49,7 +53,7 @@ def place_files(names, root, suffixes=DEMUXERS):
     """
     place = Place(root, suffixes)
     return pd.DataFrame(
-        [place(name) for name in names], index=names.index, columns=["file", "size", "status", "reason"]
+        [place(name) for name in names.tolist()], index=names.index, columns=["file", "size", "status", "reason"]
     )
 
 
@@ -62,20 +66,19 @@ class Place:
 
     def __call__(self, name):
         name, refused = self._relative(name)
-        shown = re.sub(f"[{UNPRINTABLE}]", "?", name)[:LONGEST_TEXT]
         if refused:
-            return shown, -1, *refused
+            return re.sub(f"[{UNPRINTABLE}]", "?", name)[:LONGEST_TEXT], -1, *refused
         try:
             found = self._find(name)
         except OSError as error:
-            return shown, -1, "missing", f"cannot be read: {error.strerror}"
+            return name[:LONGEST_TEXT], -1, "missing", f"cannot be read: {error.strerror}"
         if isinstance(found, tuple):
-            return shown, -1, *found
+            return name[:LONGEST_TEXT], -1, *found
         return name, found, "", ""
 
     def _relative(self, name):
         """(the name from the root, None or why it is refused)."""
-        if re.search(f"[{UNPRINTABLE}]", name):
+        if not (name.isascii() and name.isprintable()) and re.search(f"[{UNPRINTABLE}]", name):
             return name, ("invalid", "the file name has control characters or is not UTF-8; rename it")
         for root in (self.given, self.root):
             name = name.removeprefix(f"{root}/")
@@ -159,15 +162,19 @@ def recordings(listing):
     artists = rows[good].groupby(["source", "root", "file"])["artist"].transform("nunique")
     _mark(rows, artists.reindex(rows.index, fill_value=1) > 1, "invalid", "rows of this file name several artists")
     good, bad = rows[rows["status"] == ""], rows[rows["status"] != ""]
-    captions = good.groupby(span, dropna=False, sort=False)["caption"].agg(lambda texts: tuple(sorted(set(texts))))
-    good = good.drop_duplicates(span).drop(columns="caption").merge(captions.reset_index(), on=span, how="left")
+    number = good.groupby(span, dropna=False, sort=False).ngroup()
+    captions = [set() for _ in range(number.max() + 1)] if len(good) else []
+    for index, caption in zip(number.tolist(), good["caption"].tolist()):
+        captions[index].add(caption)
+    good = good.drop_duplicates(span).assign(caption=[tuple(sorted(texts)) for texts in captions])
     bad = bad.assign(caption=[(text,) for text in bad["caption"]])
     both = pd.concat([good, bad], ignore_index=True)
-    slugs = [_slug(file) for file in both["file"]]
+    slugs = [_slug(file) for file in both["file"].tolist()]
+    keys = zip(*(both[name].tolist() for name in ("source", "file", "start", "duration", "status", "caption")))
     both["work_id"] = [
-        f"{slug}-{_digest(source, file)}" for slug, source, file in zip(slugs, both["source"], both["file"])
+        f"{slug}-{_digest(source, file)}"
+        for slug, source, file in zip(slugs, both["source"].tolist(), both["file"].tolist())
     ]
-    keys = both[["source", "file", "start", "duration", "status", "caption"]].itertuples(index=False)
     names = pd.Series([f"{slug}-{_digest(*key)}" for slug, key in zip(slugs, keys)], dtype=object)
     again = names.groupby(names).cumcount()
     both["recording"] = names.where(again == 0, names + "." + again.astype(str))
@@ -175,7 +182,8 @@ def recordings(listing):
 
 
 def _slug(file):
-    plain = unicodedata.normalize("NFKD", Path(file).stem).encode("ascii", "ignore").decode().lower()
+    stem = os.path.splitext(file.rpartition("/")[2])[0]
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "_", plain)[:24].strip("_") or "clip"
 
 
@@ -187,5 +195,5 @@ def _digest(source, file, start=None, duration=None, status=None, caption=None):
 
 def title_of(file):
     """A title from a file's name: without its number, with spaces."""
-    stem = Path(file).stem
+    stem = os.path.splitext(file.rpartition("/")[2])[0]
     return re.sub(r"^\d{1,3}[\s._-]+", "", stem).replace("_", " ").strip(" .-") or stem

@@ -1,4 +1,13 @@
+# One script for each kind of source, so that a change to how audio is read makes no embedded corpus again.
+CATALOGUE_SCRIPT = (
+    "catalogue.py" if config["catalogue"]["source"] == "tunes" else "own_audio.py"
+)
+
+
 rule catalogue:
+    input:
+        # Audio files are known by name and size, and manifests by content, in the listing of `spec`.
+        manifests=ancient(experiment.catalogue_manifests(config)),
     output:
         catalogue="<run>/catalogue.parquet",
         audio=directory("<run>/audio"),
@@ -13,7 +22,7 @@ rule catalogue:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec("catalogue"),
-        code=code("catalogue.py"),
+        spec=lambda wildcards: catalogue_spec(),
+        code=code(CATALOGUE_SCRIPT),
     script:
-        "../scripts/catalogue.py"
+        f"../scripts/{CATALOGUE_SCRIPT}"

@@ -4,7 +4,10 @@ import atexit
 import os
 import sys
 import time
+from functools import cache
 from pathlib import Path
+
+import yaml
 
 STARTED = time.time()
 
@@ -43,7 +46,20 @@ def spec(*keys):
     return canonical({key: config[key] for key in keys})
 
 
+@cache
+def catalogue_spec():
+    """What the catalogue is made from. A listing of the user's own audio takes a while, so jobs that need none make none."""
+    return canonical(experiment.catalogue_spec(config))
+
+
 try:
+    config.update(
+        experiment.of_own_source(
+            config,
+            default=yaml.safe_load((ROOT / "config.yaml").read_text()),
+            given=workflow.config_settings.overwrite_config,
+        )
+    )
     check_config(config, ROOT / "workflow/schemas/config.schema.yaml")
     config.update(experiment.expanded(config))
     CODEC = experiment.codec_path(config)
@@ -51,7 +67,7 @@ try:
         check_results(f"results/{config['experiment']}")
         check_split_rule(
             f"results/{config['experiment']}/catalogue.parquet",
-            made_with=spec("catalogue"),
+            made_with=catalogue_spec(),
             split_spec=experiment.split_spec(config),
         )
         if Path(CODEC).exists():
