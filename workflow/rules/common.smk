@@ -21,6 +21,7 @@ from noencore.errors import UserError
 from noencore.files import sha256
 from noencore.locks import hold_run_lock
 from noencore.preflight import (
+    check_fetching,
     check_results,
     check_split_rule,
     check_weights,
@@ -74,6 +75,7 @@ try:
             check_whole(CODEC, "restore it (git checkout) or see presets/codec.yaml")
         if not workflow.deployment_settings.deployment_method:
             check_weights(config)
+            check_fetching(config)
         if not workflow.dryrun:
             RUN_LOCK = hold_run_lock(".snakemake")
 except UserError as error:
@@ -94,6 +96,7 @@ wildcard_constraints:
     shard=r"\d+",
     kind=r"[a-z]+(_[a-z]+)?",
     metric=r"[a-z]+",
+    part=r"[a-z][a-z0-9_]*",
 
 
 # What a family of metrics is computed from, besides the split.
