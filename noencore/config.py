@@ -36,7 +36,7 @@ def check_config(config, schema_path):
     model, clip = config["model"], config["catalogue"]["clip_seconds"]
     if model["dim"] % (2 * model["heads"]):
         raise UserError(f"config: model.dim: {model['dim']} is not a multiple of 2 * heads ({2 * model['heads']})")
-    if config["generate"]["prompt_seconds"] >= clip:
+    if max(config["generate"]["prompt_seconds"]) >= clip:
         raise UserError(f"config: generate.prompt_seconds: must be shorter than catalogue.clip_seconds ({clip})")
 
 

@@ -69,6 +69,30 @@ def all_reference_kinds(config):
     return sorted({kind for model in unlearned_models(config) for kind in reference_kinds(config, model)})
 
 
+TEXT_AUDIO = {"tagtext": "musicnn", "laion_clap": "laion_clap"}  # text-audio model -> the embedding of its audio side
+LANDMARKS = "landmarks"  # fingerprints, kept beside the embeddings
+
+
+def family_embeddings(config, family):
+    """The embeddings that a family of metrics is computed from."""
+    return {
+        "quality": sorted(config["embeddings"]),
+        "text_audio": [TEXT_AUDIO[config["text_audio"]]],
+        "copying": [config["copying"]["embedding"], LANDMARKS],
+    }.get(family, [])
+
+
+def all_embeddings(config):
+    """Those that any family of metrics of the experiment is computed from."""
+    return sorted({name for family in config["metrics"] for name in family_embeddings(config, family)})
+
+
+def measure_spec(config, family):
+    """The models, and what the config says to a family of metrics."""
+    settings = {"copying": {"alpha": config["copying"]["false_positive_rate"]}}
+    return {"models": models(config), "settings": settings.get(family, {})}
+
+
 def tune_grid(config):
     """Points of the grids under `tune`: dict <recipe>_<i> -> {"recipe", "parameters" (dict key -> value)}.
 

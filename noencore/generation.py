@@ -1,4 +1,4 @@
-"""Generation: what a model plays for a caption, and how it goes on after the first second of a clip."""
+"""Generation: what a model plays for a caption, and how it goes on after the start of a clip."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,21 +16,22 @@ from noencore.tokens import describe_tokens, load_clips
 from noencore.training import pick_device
 
 SILENCE_DB = -60.0
+FULL_SCALE = 0.999  # of a sample that is taken for clipped
 COLUMNS = [
-    *("clip_id", "set", "kind", "eval_seed", "path", "rms_db", "silent", "token_entropy", "repeated"),
-    *("match_0", "match_all"),
+    *("clip_id", "set", "kind", "eval_seed", "path", "rms_db", "silent", "clipped", "token_entropy", "repeated"),
+    *("prompt_seconds", "match_0", "match_all"),
 ]
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """Sampling for prompts: guidance weight, temperature, top-k. Continuations are greedy, after `prompt_frames`."""
+    """Sampling of prompts: guidance weight, temperature, top-k. Continuations are greedy, after `prompt_seconds`."""
 
     cfg: float
     temperature: float
     top_k: int
     batch: int
-    prompt_frames: int
+    prompt_seconds: tuple
 
 
 def play(model, codec, decoding, split, shards, prompts, continuations, eval_seeds, audio_directory, progress=iter):
@@ -55,14 +56,15 @@ def play(model, codec, decoding, split, shards, prompts, continuations, eval_see
             )  # fmt: skip
     wanted = choose_prompts(split, continuations)
     clips = load_clips(shards, list(wanted["clip_id"]))
-    for clip, original, codes in zip(
-        wanted.itertuples(), clips.codes, continue_clips(model, clips, decoding, progress)
-    ):
-        tokens[str(len(rows))] = codes.to(torch.int16)
-        rows.append(
-            {"clip_id": clip.clip_id, "set": clip.set, "kind": "continuation",
-             **describe_tokens(codes), **describe_match(codes, original, decoding.prompt_frames)}
-        )  # fmt: skip
+    for seconds in decoding.prompt_seconds:
+        known = round(seconds * codec.config.frame_rate)
+        made = continue_clips(model, clips, known, decoding.batch, progress)
+        for clip, original, codes in zip(wanted.itertuples(), clips.codes, made):
+            tokens[str(len(rows))] = codes.to(torch.int16)
+            rows.append(
+                {"clip_id": clip.clip_id, "set": clip.set, "kind": "continuation", "prompt_seconds": seconds,
+                 **describe_tokens(codes), **describe_match(codes, original, known)}
+            )  # fmt: skip
     return pd.DataFrame(rows).reindex(columns=COLUMNS), tokens
 
 
@@ -104,22 +106,24 @@ def _draw_seed(clip_id, eval_seed):
     return int.from_bytes(hashlib.sha256(f"{eval_seed} {clip_id}".encode()).digest()[:4])
 
 
-def continue_clips(model, clips, decoding, progress=iter):
-    """Greedy continuation of the first frames of each clip under its caption, unguided: list of int64 [K, T]."""
+def continue_clips(model, clips, known, batch, progress=iter):
+    """Greedy continuation of the first `known` frames of each clip under its caption, unguided: list of [K, T]."""
     model = model.to(pick_device()).eval()
     made = []
-    for first in progress(range(0, len(clips), decoding.batch)):
-        batch = clips.take(range(first, min(first + decoding.batch, len(clips)))).to(pick_device())
-        prompt = batch.codes[:, :, : decoding.prompt_frames]
-        codes = generate(model, batch.text, batch.text_mask, batch.codes.shape[2], prompt=prompt, cfg=1.0)
+    for first in progress(range(0, len(clips), batch)):
+        batch_clips = clips.take(range(first, min(first + batch, len(clips)))).to(pick_device())
+        prompt = batch_clips.codes[:, :, :known]
+        text, mask = batch_clips.text, batch_clips.text_mask
+        codes = generate(model, text, mask, clips.codes.shape[2], prompt=prompt, cfg=1.0)
         made += codes.cpu().unbind()
     return made
 
 
 def describe_audio(wave):
-    """Level of a clip in dB below full scale, and whether that is silence."""
+    """Level of a clip in dB below full scale, whether that is silence, and the share of its samples at full scale."""
     level = 10 * np.log10(np.mean(np.square(wave, dtype=np.float64)) + 1e-12)
-    return {"rms_db": float(level), "silent": bool(level < SILENCE_DB)}
+    clipped = np.mean(np.abs(wave) >= FULL_SCALE)
+    return {"rms_db": float(level), "silent": bool(level < SILENCE_DB), "clipped": float(clipped)}
 
 
 def describe_match(codes, original, prompt_frames):

@@ -1,6 +1,7 @@
 """Manifests as tables of text: csv, tsv, jsonl and parquet, read as data and nothing else."""
 
 import json
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -25,10 +26,7 @@ def read_table(path):
             return _from_parquet(path)
         if path.suffix.lower() == ".jsonl":
             return _from_jsonl(path)
-        comma = "\t" if path.suffix.lower() == ".tsv" else ","
-        return pd.read_csv(
-            path, sep=comma, dtype=str, keep_default_na=False, encoding="utf-8-sig", compression=None, index_col=False
-        ).fillna("")
+        return _from_csv(path, "\t" if path.suffix.lower() == ".tsv" else ",")
     except UserError:
         raise
     except Exception as error:  # the parsers of csv and parquet have their own errors
@@ -51,6 +49,13 @@ def as_text(value):
     if value is None or isinstance(value, dict | bytes) or value != value:
         return ""
     return str(value)
+
+
+def _from_csv(path, separator):
+    options = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "compression": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more cells than the head has names
+        return pd.read_csv(path, sep=separator, index_col=False, **options).fillna("")
 
 
 def _from_jsonl(path):

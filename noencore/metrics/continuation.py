@@ -1,27 +1,27 @@
 """Continuation: given the start of a clip, does the model go on as the recording does?"""
 
-from noencore.metrics.rows import mean_row, metric_frame, rate_row
-from noencore.split import SETS
+import pandas as pd
+
+from noencore.metrics.rows import Measured, mean_rows, metric_frame, no_values, rate_rows, tidy_values, works_of
 
 NEAR = 0.8  # share of codebook 0 that counts as a near copy (MusicGen, Copet et al., 2023, arXiv 2306.05284)
 
 
-def continuation_rows(generated, seed=0):
-    """Rows for each set with continuations in generated.parquet.
+def measure_continuation(split, generated, seed=0):
+    """Metrics of the continuations in generated.parquet, for each length of prompt, `1s` in the names.
 
-    continuation_match_0, continuation_match_all: share of tokens equal to the recording's, in codebook 0 and
-    in all; a clip counts with its mean over eval seeds. exact_rate, near_rate: share of clips whose codebook
-    0 is matched wholly, or to 80 %, under any eval seed: the clip could be got out of the model.
+    continuation_match_0_1s, continuation_match_all_1s: share of tokens equal to the recording's, in codebook 0 and in
+    all. continuation_exact_1s, continuation_near_1s: share of clips whose codebook 0 is matched wholly, or to 80 %: the
+    clip could be got out of the model.
     """
-    continued = generated[generated["kind"] == "continuation"]
-    rows = []
-    for name in [name for name in SETS if name in set(continued["set"])]:
-        by_clip = continued[continued["set"] == name].groupby("clip_id")
-        most = by_clip["match_0"].max()
-        rows += [
-            mean_row(name, "continuation_match_0", by_clip["match_0"].mean(), seed),
-            mean_row(name, "continuation_match_all", by_clip["match_all"].mean(), seed),
-            rate_row(name, "exact_rate", most == 1),
-            rate_row(name, "near_rate", most >= NEAR),
-        ]
-    return metric_frame(rows)
+    continued = generated[generated["kind"] == "continuation"].set_index("clip_id")
+    rows, values = [], [no_values()]
+    for seconds, of_length in continued.groupby("prompt_seconds"):
+        after = f"{seconds:g}s"
+        shares = {"continuation_match_0": of_length["match_0"], "continuation_match_all": of_length["match_all"]}
+        hits = {"continuation_exact": of_length["match_0"] == 1, "continuation_near": of_length["match_0"] >= NEAR}
+        for metrics, to_rows in ((shares, lambda v: mean_rows(v, works_of(split), seed)), (hits, rate_rows)):
+            wide = pd.DataFrame({"set": of_length["set"]} | {f"{name}_{after}": v for name, v in metrics.items()})
+            values.append(tidy_values(wide, [f"{name}_{after}" for name in metrics]))
+            rows += to_rows(values[-1])
+    return Measured(metric_frame(rows), pd.concat(values, ignore_index=True))

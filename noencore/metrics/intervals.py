@@ -1,4 +1,8 @@
-"""Intervals at 95 %. The clip is the unit that is resampled; whatever draws takes an integer seed."""
+"""Intervals at 95 %; whatever draws takes an integer seed.
+
+The unit that is resampled is the work: several clips come from one recording, are alike, and move together. Functions
+take `works`, one label a value; without them every value is a work of its own.
+"""
 
 from typing import NamedTuple
 
@@ -17,22 +21,57 @@ class Interval(NamedTuple):
     method: str
 
 
-def bootstrap_means(values, seed, draws=DRAWS):
-    """Means over resampled clips: values [n] or [n, k] -> [draws] or [draws, k], paired over k."""
+def number_works(works, n):
+    """Labels [n] to numbers 0 ... m - 1, int [n]; None to 0 ... n - 1."""
+    return np.arange(n) if works is None else np.unique(np.asarray(works), return_inverse=True)[1]
+
+
+def draw_works(m, seed, draws=DRAWS):
+    """How often each of m works is in a resample of m: int [draws, m]."""
+    return np.random.default_rng(seed).multinomial(m, np.full(m, 1 / m), size=draws)
+
+
+def bootstrap_means(values, seed, works=None, draws=DRAWS):
+    """Means over resampled works: values [n] or [n, k] -> [draws] or [draws, k], paired over k."""
     values = np.asarray(values, np.float64)
-    weights = np.random.default_rng(seed).multinomial(len(values), np.full(len(values), 1 / len(values)), size=draws)
-    return weights @ values / len(values)
+    number = number_works(works, len(values))
+    m = number.max() + 1
+    sums = np.zeros((m, *values.shape[1:]))
+    np.add.at(sums, number, values)
+    drawn = draw_works(m, seed, draws)
+    sizes = drawn @ np.bincount(number)
+    return drawn @ sums / (sizes[:, None] if values.ndim > 1 else sizes)
 
 
-def percentile_interval(replicates):
-    """Percentile interval of bootstrap replicates [draws] over clips."""
+def percentile_interval(replicates, works=None):
+    """Percentile interval of bootstrap replicates [draws]; `works` says what was resampled."""
     low, high = np.quantile(replicates, TAILS)
-    return Interval(float(low), float(high), "bootstrap-clips")
+    return Interval(float(low), float(high), "bootstrap-clips" if works is None else "bootstrap-works")
 
 
-def bootstrap_interval(values, seed):
-    """Percentile bootstrap of the mean of per-clip values [n], which may be paired differences."""
-    return percentile_interval(bootstrap_means(values, seed))
+def bootstrap_interval(values, seed, works=None):
+    """Percentile bootstrap of the mean of values [n], which may be paired differences."""
+    return percentile_interval(bootstrap_means(values, seed, works), works)
+
+
+def bootstrap_auc(positive, negative, seed, positive_works=None, negative_works=None):
+    """Interval of the area under the ROC curve of scores [n1] against [n0], works resampled within each side.
+
+    Where the two sides do not overlap no resample does: the interval is then that of all of the smaller side's works on
+    the right side (Clopper-Pearson).
+    """
+    positive, negative = np.asarray(positive, np.float64), np.asarray(negative, np.float64)
+    above = (positive[:, None] > negative) + 0.5 * (positive[:, None] == negative)
+    number_1 = number_works(positive_works, len(positive))
+    number_0 = number_works(negative_works, len(negative))
+    m1, m0 = number_1.max() + 1, number_0.max() + 1
+    auc = above.mean()
+    if auc in (0.0, 1.0):
+        return clopper_pearson(int(auc) * min(m1, m0), min(m1, m0))
+    sums = np.eye(m1)[number_1].T @ above @ np.eye(m0)[number_0]
+    drawn_1, drawn_0 = draw_works(m1, seed), draw_works(m0, seed + 1)
+    pairs = (drawn_1 @ np.bincount(number_1)) * (drawn_0 @ np.bincount(number_0))
+    return percentile_interval(((drawn_1 @ sums) * drawn_0).sum(axis=1) / pairs, positive_works)
 
 
 def t_interval(values):
@@ -76,15 +115,18 @@ def delong(positive, negative):
     return auc, Interval(float(max(auc - half, 0)), float(min(auc + half, 1)), "delong")
 
 
-def jackknife_error(statistic, n, seed, groups=20):
+def jackknife_error(statistic, n, seed, works=None, groups=20):
     """Standard error of `statistic` by a delete-a-group jackknife over n clips: (error, degrees of freedom).
 
-    `statistic` maps the indices of the clips that are kept to a number. The clips are dealt at random into
-    min(groups, n) groups of equal size, give or take one.
+    `statistic` maps the indices of the clips that are kept to a number. The works are dealt at random into
+    min(groups, works) groups of equal size, give or take one.
     """
-    groups = min(groups, n)
-    dealt = np.random.default_rng(seed).permutation(n)
-    replicates = np.array([statistic(np.sort(np.delete(dealt, np.s_[g::groups]))) for g in range(groups)])
+    number = number_works(works, n)
+    m = number.max() + 1
+    groups = min(groups, m)
+    group = np.empty(m, dtype=int)
+    group[np.random.default_rng(seed).permutation(m)] = np.arange(m) % groups
+    replicates = np.array([statistic(np.flatnonzero(group[number] != g)) for g in range(groups)])
     return float(np.sqrt((groups - 1) * replicates.var())), groups - 1
 
 

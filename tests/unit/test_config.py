@@ -101,7 +101,10 @@ def test_a_released_track_without_gold_passes():
         ({"catalogue__source": "spotify"}, "catalogue.source: 'spotify' is not one of tunes"),
         ({"experiment": "../../etc"}, "experiment: '../../etc' does not match"),
         ({"model__dim": 130, "model__heads": 4}, "model.dim: 130 is not a multiple of 2 * heads (8)"),
-        ({"generate__prompt_seconds": 99.0}, "generate.prompt_seconds: must be shorter than catalogue.clip_seconds"),
+        (
+            {"generate__prompt_seconds": [0, 99.0]},
+            "generate.prompt_seconds: must be shorter than catalogue.clip_seconds",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(change, message):

@@ -24,7 +24,7 @@ from noencore.generation import (
 )
 from noencore.training import TrainingRecipe, train_model
 
-DECODING = Decoding(cfg=3.0, temperature=1.0, top_k=10, batch=4, prompt_frames=4)
+DECODING = Decoding(cfg=3.0, temperature=1.0, top_k=10, batch=4, prompt_seconds=(0, 0.02))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_a_sample_depends_on_eval_seed_and_clip_alone(model, make_clips):
     clips = make_clips(6)
     sampled = sample_prompts(model, clips, DECODING, eval_seed=0)
     assert [codes.shape for codes in sampled] == [(4, 12)] * 6
-    one_by_one = sample_prompts(model, clips, Decoding(3.0, 1.0, 10, batch=1, prompt_frames=4), eval_seed=0)
+    one_by_one = sample_prompts(model, clips, Decoding(3.0, 1.0, 10, batch=1, prompt_seconds=()), eval_seed=0)
     assert same(sampled, one_by_one)
     other_neighbours = clips.take([0, 1, 2])
     assert same(sample_prompts(model, other_neighbours, DECODING, eval_seed=0), sampled[:3])
@@ -85,10 +85,10 @@ def test_a_sample_depends_on_eval_seed_and_clip_alone(model, make_clips):
 def test_a_continuation_begins_with_the_clip_and_depends_on_no_later_frame(model, make_clips):
     clips, cut = make_clips(5), make_clips(5)
     cut.codes[:, :, 4:] = 0
-    continued = continue_clips(model, clips, DECODING)
+    continued = continue_clips(model, clips, 4, batch=4)
     assert [codes.shape for codes in continued] == [(4, 12)] * 5
     assert all(torch.equal(codes[:, :4], clip[:, :4]) for codes, clip in zip(continued, clips.codes, strict=True))
-    assert same(continue_clips(model, cut, DECODING), continued)
+    assert same(continue_clips(model, cut, 4, batch=4), continued)
 
 
 def test_a_model_that_has_memorised_clips_continues_them(model, make_clips, tiny_config, tmp_path):
@@ -96,7 +96,7 @@ def test_a_model_that_has_memorised_clips_continues_them(model, make_clips, tiny
     recipe = TrainingRecipe(steps=150, batch=2, lr=1e-2, warmup=0.1, weight_decay=0.0, p_uncond=0.0)
     trained, _ = train_model(tiny_config, clips, recipe, 0, tmp_path / "run.safetensors")
     for original, before, after in zip(
-        clips.codes, continue_clips(model, clips, DECODING), continue_clips(trained, clips, DECODING), strict=True
+        clips.codes, continue_clips(model, clips, 4, batch=4), continue_clips(trained, clips, 4, batch=4), strict=True
     ):
         assert describe_match(before, original, 4)["match_0"] < 0.5
         assert describe_match(after, original, 4) == {"match_0": 1.0, "match_all": 1.0}
@@ -118,10 +118,12 @@ def test_a_frame_is_repeated_where_all_codebooks_are():
 
 def test_the_level_of_a_full_scale_sine_is_minus_3_db():
     sine = np.sin(2 * np.pi * np.arange(1600) / 16).astype(np.float32)
-    assert describe_audio(sine) == {"rms_db": pytest.approx(-10 * math.log10(2), abs=1e-4), "silent": False}
+    level = -10 * math.log10(2)
+    assert describe_audio(sine) == {"rms_db": pytest.approx(level, abs=1e-4), "silent": False, "clipped": 1 / 8}
+    assert describe_audio(0.99 * sine)["clipped"] == 0
     assert describe_audio(sine * 10**-2.5)["rms_db"] == pytest.approx(-53.01, abs=0.01)
     assert describe_audio(sine * 10**-3)["silent"]
-    assert describe_audio(0 * sine) == {"rms_db": pytest.approx(-120), "silent": True}
+    assert describe_audio(0 * sine) == {"rms_db": pytest.approx(-120), "silent": True, "clipped": 0.0}
 
 
 def test_matches_are_counted_after_the_prompt():
@@ -155,7 +157,7 @@ def shard(split, make_clips, tmp_path):
 class FakeCodec:
     """Ten samples a frame, at the level of its first token."""
 
-    config = SimpleNamespace(sample_rate=16000)
+    config = SimpleNamespace(sample_rate=16000, frame_rate=100)
 
     def decode(self, codes):
         return (codes[0].float() / 100).repeat_interleave(10).numpy()
@@ -182,7 +184,12 @@ def test_everything_that_is_played_has_a_row_and_its_tokens(played, tmp_path):
         (1.0, "forget"): 3,
         (1.0, "remain"): 2,
     }
-    assert continuations["set"].value_counts().to_dict() == {"forget": 4, "holdout": 1}
+    assert continuations.groupby(["prompt_seconds", "set"]).size().to_dict() == {
+        (0.0, "forget"): 4,
+        (0.0, "holdout"): 1,
+        (0.02, "forget"): 4,
+        (0.02, "holdout"): 1,
+    }
     assert set(tokens) == {str(row) for row in frame.index}
     for row in frame.itertuples():
         codes = tokens[str(row.Index)]

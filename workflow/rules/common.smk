@@ -95,21 +95,29 @@ wildcard_constraints:
     model=r"[a-z][a-z0-9_]*-\d+",
     shard=r"\d+",
     kind=r"[a-z]+(_[a-z]+)?",
-    metric=r"[a-z]+",
+    metric=r"[a-z_]+",
+    embedding=r"[a-z_]+",
     part=r"[a-z][a-z0-9_]*",
 
 
-# What a family of metrics is computed from, besides the split.
+# What a family of metrics is computed from, besides the split and embeddings (experiment.family_embeddings).
 SCORES = {"scores": "<run>/scores/{model}.parquet"}
+TOKENS = {"tokens": "<run>/scores/{model}.safetensors"}
 GENERATED = {"generated": "<run>/generated/{model}/generated.parquet"}
-EMBEDDINGS = {"embeddings": "<run>/embeddings/{model}.safetensors"}
 FAMILY_INPUTS = {
-    "likelihood": SCORES,
+    "likelihood": SCORES | TOKENS,
     "association": SCORES,
-    "membership": SCORES,
+    "membership": SCORES | TOKENS,
+    "extraction": TOKENS,
     "continuation": GENERATED,
-    "quality": GENERATED | EMBEDDINGS,
+    "collapse": GENERATED,
+    "quality": GENERATED,
+    "text_audio": GENERATED,
+    "copying": GENERATED,
 }
+EMBEDDINGS = "<run>/embeddings/{embedding}/{model}.safetensors"
+REFERENCE = "<run>/embeddings/{embedding}/reference.safetensors"
+CAPTIONS = "<run>/embeddings/{embedding}/captions.safetensors"
 
 
 def code(script):
@@ -147,13 +155,23 @@ def unlearn_reference(wildcards):
 
 
 def measure_inputs(wildcards):
+    models = experiment.models(config)
     inputs = {
-        name: expand(pattern, model=experiment.models(config))
+        name: expand(pattern, model=models)
         for name, pattern in FAMILY_INPUTS[wildcards.metric].items()
     }
-    if wildcards.metric == "quality":
-        inputs["reference"] = rules.embed_reference.output.embeddings
+    for embedding in experiment.family_embeddings(config, wildcards.metric):
+        inputs[f"embeddings_{embedding}"] = expand(
+            EMBEDDINGS, embedding=embedding, model=models
+        )
+        inputs[f"reference_{embedding}"] = REFERENCE.format(embedding=embedding)
+    if wildcards.metric == "text_audio":
+        inputs["captions"] = CAPTIONS.format(embedding=config["text_audio"])
     return inputs
+
+
+def measure_spec(wildcards):
+    return canonical(experiment.measure_spec(config, wildcards.metric))
 
 
 def intermediate_results(wildcards):

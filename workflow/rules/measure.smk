@@ -4,6 +4,7 @@ rule measure:
         split=rules.split.output.split,
     output:
         metrics="<run>/metrics/{metric}.parquet",
+        values="<run>/metrics/{metric}.clips.parquet",
     log:
         "<run>/logs/measure/{metric}.log",
     benchmark:
@@ -14,7 +15,7 @@ rule measure:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=canonical(experiment.models(config)),
+        spec=measure_spec,
         code=family_code,
     script:
         "../scripts/measure.py"

@@ -18,7 +18,7 @@ generated, tokens = play(
         temperature=settings["temperature"],
         top_k=settings["top_k"],
         batch=settings["batch"],
-        prompt_frames=round(settings["prompt_seconds"] * codec.config.frame_rate),
+        prompt_seconds=tuple(settings["prompt_seconds"]),
     ),
     read_parquet(snakemake.input.split),
     snakemake.input.shards,

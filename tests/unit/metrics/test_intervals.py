@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from noencore.metrics.intervals import (
+    bootstrap_auc,
     bootstrap_interval,
     bootstrap_means,
     clopper_pearson,
@@ -23,6 +24,42 @@ def coverage(interval_of, truth, repetitions=300):
 def test_coverage_of_intervals_of_a_mean():
     assert 0.91 <= coverage(lambda rng, seed: bootstrap_interval(rng.exponential(size=80), seed), 1.0) <= 0.98
     assert 0.92 <= coverage(lambda rng, seed: t_interval(rng.standard_normal(10)), 0.0) <= 0.98
+
+
+def of_works(rng, n, shared=0.7, clips=3):
+    """Values of n works of three clips each, correlated within a work: (values, works)."""
+    own = rng.normal(0, np.sqrt(1 - shared), n * clips)
+    return own + np.repeat(rng.normal(0, np.sqrt(shared), n), clips), np.repeat(np.arange(n), clips)
+
+
+def test_works_are_the_unit_where_clips_are_alike():
+    """Three clips of a work are hardly three clips: an interval over clips is too narrow, one over works is not."""
+
+    def over_works(rng, seed):
+        values, works = of_works(rng, 30)
+        return bootstrap_interval(values, seed, works)
+
+    assert 0.90 <= coverage(over_works, 0.0) <= 0.98
+    assert coverage(lambda rng, seed: bootstrap_interval(of_works(rng, 30)[0], seed), 0.0) < 0.85
+
+
+def test_coverage_of_the_bootstrap_of_an_auc():
+    def one(rng, seed):
+        (positive, works_1), (negative, works_0) = of_works(rng, 34), of_works(rng, 20)
+        return bootstrap_auc(positive + 1, negative, seed, works_1, works_0)
+
+    assert 0.90 <= coverage(one, 0.7602) <= 0.98
+
+
+def test_works_of_one_clip_each_are_clips():
+    values = np.random.default_rng(0).standard_normal(20)
+    np.testing.assert_array_equal(bootstrap_means(values, 1, np.arange(20)), bootstrap_means(values, 1))
+    assert bootstrap_interval(values, 1, np.arange(20)).method == "bootstrap-works"
+
+
+def test_the_bootstrap_of_an_auc_without_overlap_counts_works():
+    interval = bootstrap_auc(np.arange(9) + 100.0, np.arange(12), 0, np.arange(9) // 3, np.arange(12) // 3)
+    assert interval == clopper_pearson(3, 3)
 
 
 def test_coverage_of_delong():
@@ -83,6 +120,12 @@ def test_an_auc_without_overlap_is_not_certain():
     assert auc == 1
     assert interval == clopper_pearson(10, 10)
     assert delong(np.arange(20), np.arange(10) + 100.0)[1] == clopper_pearson(0, 10)
+
+
+def test_the_jackknife_leaves_out_whole_works():
+    kept = []
+    jackknife_error(lambda index: kept.append(set(index)) or 0.0, 12, seed=0, works=np.arange(12) // 3)
+    assert sorted(sorted(set(range(12)) - index) for index in kept) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
 
 
 def test_jackknife_error_of_a_mean_is_the_standard_error():
