@@ -15,9 +15,9 @@ pytest.importorskip("yt_dlp", reason="yt-dlp is not installed")
 RATE = 16000
 CATALOGUE = "results/tiny/catalogue.parquet"
 HEAD = ["ytid", "start_s", "end_s", "aspect_list", "caption", "is_balanced_subset", "is_audioset_eval"]
-STOCK = 12  # tracks, of which the first has expired
-VIDEOS = {  # id of eleven characters: what the site answers; the first list is of good ones
-    **{f"good{n}abcdef": None for n in range(10)},
+STOCK = 20  # tracks, of which the first has expired
+VIDEOS = {  # id of eleven characters: what the site answers, sound where nothing is said
+    **{f"good{n:02}abcde": None for n in range(16)},
     "gone-abcdef": Answer(status=404),
     "html-abcdef": Answer(b"<html>no sound here</html>", "text/html"),
 }
@@ -54,7 +54,7 @@ def config(site, tree):
     with (tree.root / "caps.csv").open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(HEAD)
-        table.writerows([name, 5, 15, "['noise']", f"Noise {name}", "False", str(name < "good5")] for name in VIDEOS)
+        table.writerows([name, 5, 15, "['noise']", f"Noise {name}", "False", str(name < "good08")] for name in VIDEOS)
     stock = pd.DataFrame(
         {"OriginalFilename": [f"{n}.flac" for n in range(STOCK)], "Title": "Noise", "Artist": "A. Holder"}
     )
@@ -85,8 +85,8 @@ def test_audio_is_fetched_once_and_every_loss_has_its_reason(tree, site, config)
     tree.run(CATALOGUE, config=config)
     rows = pd.read_parquet(tree.root / CATALOGUE)
     assert rows.groupby(["source", "status"]).size().to_dict() == {
-        **{("caps", "gone"): 1, ("caps", "wrong_type"): 1, ("caps", "ok"): 20},
-        **{("stock", "ok"): 22, ("stock", "forbidden"): 1},
+        **{("caps", "gone"): 1, ("caps", "wrong_type"): 1, ("caps", "ok"): 32},
+        **{("stock", "ok"): 38, ("stock", "forbidden"): 1},
     }
     assert (rows["reason"] != "").eq(rows["status"] != "ok").all()
     assert not any(b"secret" in path.read_bytes() for path in (tree.root / "results").rglob("*") if path.is_file())
@@ -106,7 +106,7 @@ def test_the_catalogue_itself_needs_no_site(tree, config, site):
     asked = len(site.requests)
     tree.run(CATALOGUE, config=config)
     assert len(site.requests) == asked
-    assert (pd.read_parquet(tree.root / CATALOGUE)["status"] == "ok").sum() == 42
+    assert (pd.read_parquet(tree.root / CATALOGUE)["status"] == "ok").sum() == 70
 
 
 def test_too_few_files_stop_the_run_with_one_line(tree, config):
@@ -121,7 +121,7 @@ def test_too_few_files_stop_the_run_with_one_line(tree, config):
 
 def test_a_table_that_is_wrong_is_named_before_anything_is_fetched(tree, config, site):
     path = tree.root / "caps.csv"
-    path.write_text(path.read_text().replace("good1abcdef,5,15", "good1abcdef,soon,15"))
+    path.write_text(path.read_text().replace("good01abcde,5,15", "good01abcde,soon,15"))
     done = tree.snakemake("-n", CATALOGUE, config=config)
     assert done.returncode != 0
     assert "error: caps.csv: row 2: start_s is 'soon', not a number; correct it" in done.stderr
