@@ -65,8 +65,8 @@ def build_catalogue(listing, cut, audio_directory, workers=1, progress=iter):
             works.append(recording["work_id"])
     groups, twins = merge_groups(works, duplicate_pairs(sketches))
     catalogue = pd.DataFrame(rows)
-    catalogue["group"] = catalogue["work_id"].map(groups).fillna(catalogue["work_id"])
-    catalogue["duplicate_of"] = catalogue["work_id"].map(twins).fillna("").astype(object)
+    catalogue["group"] = [groups.get(work, work) for work in catalogue["work_id"]]
+    catalogue["duplicate_of"] = [twins.get(work, "") for work in catalogue["work_id"]]
     extra = sorted(set(listing) - {*LISTED, *COLUMNS})
     catalogue = catalogue.reindex(columns=[*COLUMNS, *extra]).sort_values("clip_id", ignore_index=True)
     return catalogue

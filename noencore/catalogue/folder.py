@@ -59,10 +59,10 @@ def list_folder(settings, name="folder"):
         if field not in table:
             table[field] = ""
         table[field] = clean_text(table[field])
-    first = [file.split("/")[0] if "/" in file.strip("/") else "" for file in table["file"]]
-    table["folder"] = first
-    table["artist"] = table["artist"].where(table["artist"] != "", first)
-    table["title"] = table["title"].where(table["title"] != "", table["file"].map(title_of))
+    shown = places["file"].tolist()  # without what is no text
+    table["folder"] = [file.split("/")[0] if "/" in file.strip("/") else "" for file in shown]
+    table["artist"] = table["artist"].where(table["artist"] != "", table["folder"])
+    table["title"] = table["title"].where(table["title"] != "", [title_of(file) for file in shown])
     table["caption"] = table["caption"].where(table["caption"] != "", table["title"])
     table["licence"] = table["licence"] if "licence" in table else settings.get("licence", "")
     return make_listing(name, root, table.drop(columns="file"), places)

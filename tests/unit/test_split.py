@@ -173,3 +173,8 @@ def test_a_split_file_that_breaks_its_promises_is_refused(catalogue, break_it, m
     split = break_it(make_split(catalogue, RULE))
     with pytest.raises(UserError, match=rf"split\.parquet: {message}"):
         clip_ids(split, ["forget"])
+
+
+def test_a_selector_may_say_what_it_is_not(catalogue):
+    others = {"source": {"not": "ryan"}, "artist": {"not": ["Carolan", "nobody"]}}
+    pd.testing.assert_frame_equal(make_split(catalogue, replace(RULE, remain=others)), make_split(catalogue, RULE))
