@@ -14,6 +14,7 @@ from pathlib import Path
 from noencore.catalogue.audio import BadAudio
 from noencore.catalogue.cut import cut
 from noencore.catalogue.download import Failure
+from noencore.catalogue.wanted import is_address
 from noencore.catalogue.web import status_of, wait_of
 from noencore.errors import UserError
 
@@ -44,6 +45,8 @@ def fetch_segment(wanted, parts, guard, cookies=None):
     except ImportError:
         raise UserError("yt-dlp is not installed; run make setup") from None
 
+    if not is_address(wanted.url):  # it would be taken for a search, or for a file
+        raise Failure("refused", "no http(s) address")
     try:
         with yt_dlp.YoutubeDL(_options(wanted, parts, guard, cookies)) as downloader:
             found = downloader.extract_info(wanted.url)

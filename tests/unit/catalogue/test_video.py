@@ -129,6 +129,12 @@ def test_a_track_that_is_too_large_is_not_taken(fetch, track):
     assert (row["status"], row["reason"]) == ("too_large", "more than 0.1 MB")
 
 
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ytsearch:noise", "--exec=true", "abcdefghijk", "", "http:x"])
+def test_what_is_no_address_is_given_to_nobody(tmp_path, url):
+    row = fetch_all([Wanted("x.flac", url, START, END)], tmp_path, fetch_segment, TERMS).loc[0]
+    assert (row["status"], row["reason"]) == ("refused", "no http(s) address")
+
+
 def test_many_videos_at_once(site, track, tmp_path):
     wanted = [Wanted(f"{n}.flac", site.serve(f"/watch/{n}", Answer(track)), START, END) for n in range(12)]
     rows = fetch_all(wanted, tmp_path, fetch_segment, TERMS)
