@@ -58,6 +58,6 @@ def test_a_cookies_file_is_read_before_anything_runs(tmp_path):
 
 def test_a_missing_yt_dlp_is_found_before_anything_runs(monkeypatch):
     monkeypatch.setattr("noencore.preflight.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="yt-dlp: .* not installed; run make setup"):
+    with pytest.raises(UserError, match=r"yt-dlp: .* not installed; run make setup"):
         check_fetching(fetching("musiccaps"))
     check_fetching(fetching("pond5"))

@@ -119,3 +119,15 @@ def test_a_text_that_names_another_file_opens_none(recording, tmp_path, name, te
         check_audio(tmp_path / name)
     assert caught.value.status == "undecodable"
     assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 9])
+def test_all_channels_are_kept_and_more_than_flac_has_are_a_reason(tmp_path, channels):
+    wave = np.random.default_rng(0).integers(-9999, 9999, (RATE, channels)) / 32768
+    soundfile.write(tmp_path / "x.wav", wave, RATE, "PCM_16")
+    if channels > 8:
+        with pytest.raises(BadAudio, match=r"9 channels; FLAC has up to 8"):
+            cut(tmp_path / "x.wav", 0, 1, tmp_path / "cut.flac")
+    else:
+        cut(tmp_path / "x.wav", 0, 1, tmp_path / "cut.flac")
+        np.testing.assert_array_equal(soundfile.read(tmp_path / "cut.flac", always_2d=True)[0], wave)

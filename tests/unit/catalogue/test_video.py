@@ -13,7 +13,8 @@ import soundfile
 from websites import Answer, running_site
 
 from noencore.catalogue.download import LASTING, PASSING, Terms, fetch_all
-from noencore.catalogue.video import explain, fetch_segment, read_cookies
+from noencore.catalogue.musiccaps import YOUTUBE
+from noencore.catalogue.video import EXTRACTORS, explain, fetch_segment, read_cookies
 from noencore.catalogue.wanted import Wanted
 from noencore.errors import UserError
 
@@ -133,6 +134,13 @@ def test_a_track_that_is_too_large_is_not_taken(fetch, track):
 def test_what_is_no_address_is_given_to_nobody(tmp_path, url):
     row = fetch_all([Wanted("x.flac", url, START, END)], tmp_path, fetch_segment, TERMS).loc[0]
     assert (row["status"], row["reason"]) == ("refused", "no http(s) address")
+
+
+def test_the_public_site_is_read_by_the_extractor_made_for_it():
+    url = YOUTUBE.replace("{ytid}", "-abcdefgh_Z")
+    suitable = [extractor.IE_NAME for extractor in yt_dlp.extractor.gen_extractor_classes() if extractor.suitable(url)]
+    assert suitable[0] == "youtube"
+    assert "youtube" in EXTRACTORS
 
 
 def test_many_videos_at_once(site, track, tmp_path):
