@@ -44,7 +44,7 @@ def read_stretch(source, start, end):
             for frame in frames:
                 rate = rate or frame.sample_rate
                 first, last = round(start * rate), round(end * rate)
-                block = frame.to_ndarray().T
+                block = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
                 kept.append(block[max(0, first - position) : max(0, last - position)])
                 position += len(block)
                 if position >= last:
@@ -65,12 +65,12 @@ def check_audio(source):
 
 
 def _frames(source):
-    """Frames of float32 [channels, samples] of the first audio stream."""
+    """Frames of the first audio stream, of float32, channels interleaved: PyAV 18.1 dies of eight planes and more."""
     import av
 
     with av.open(str(source), options=SAFE) as container:
         if not container.streams.audio:
             return
-        planar = av.AudioResampler(format="fltp")
+        interleaved = av.AudioResampler(format="flt")
         for frame in container.decode(container.streams.audio[0]):
-            yield from planar.resample(frame)
+            yield from interleaved.resample(frame)

@@ -121,7 +121,7 @@ def test_a_text_that_names_another_file_opens_none(recording, tmp_path, name, te
     assert str(tmp_path) not in str(caught.value)
 
 
-@pytest.mark.parametrize("channels", [1, 2, 6, 9])
+@pytest.mark.parametrize("channels", [1, 2, 6, 8, 9])
 def test_all_channels_are_kept_and_more_than_flac_has_are_a_reason(tmp_path, channels):
     wave = np.random.default_rng(0).integers(-9999, 9999, (RATE, channels)) / 32768
     soundfile.write(tmp_path / "x.wav", wave, RATE, "PCM_16")
