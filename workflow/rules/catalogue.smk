@@ -4,10 +4,6 @@ CATALOGUE_SCRIPT = (
 )
 
 
-def fetch_spec(wildcards):
-    return canonical(experiment.fetch_spec(config, wildcards.part))
-
-
 # On the submitting host, which has internet where compute nodes have none. The files go to a store beside all runs,
 # and are no outputs: those are deleted when a run is interrupted, and a run that goes on fetches none of them again.
 rule fetch_audio:

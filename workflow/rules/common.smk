@@ -129,6 +129,10 @@ def spec_and_codec(key):
     return canonical({key: config[key], "codec": CODEC_SHA256})
 
 
+def fetch_spec(wildcards):
+    return canonical(experiment.fetch_spec(config, wildcards.part))
+
+
 def shards():
     return [
         f"<run>/tokens/shard-{shard}.safetensors"
