@@ -1,10 +1,11 @@
 import json
+from pathlib import Path
 
 from noencore import logs
-from noencore.catalogue.cutting import Cut, build_catalogue, check_usable, describe
+from noencore.catalogue.cutting import UNUSED, Cut, build_catalogue, check_usable, describe
 from noencore.catalogue.sources import MIN_USABLE, fetching_parts, list_source
 from noencore.catalogue.wanted import Fetched, store_of
-from noencore.files import read_parquet, write_parquet
+from noencore.files import read_parquet, write_csv, write_parquet
 
 logs.start(snakemake.log[0])
 spec = json.loads(snakemake.params.spec)
@@ -17,10 +18,17 @@ fetched = {
 listing = list_source(settings, fetched)
 logs.log.info("%d rows in the listing, %d of them to be read", len(listing), (listing["status"] == "").sum())
 catalogue = build_catalogue(
-    listing, cut, snakemake.output.audio, snakemake.threads, lambda items: logs.progress(items, "recordings")
+    listing,
+    cut,
+    snakemake.output.audio,
+    snakemake.threads,
+    lambda items: logs.progress(items, "recordings"),
+    store=Path(snakemake.output.catalogue).parents[1] / "store" / "audio" / snakemake.params.code,
 )
 catalogue.attrs["spec"] = snakemake.params.spec  # tells the pre-flight whether the next run will make it again
 for line in describe(catalogue):
     logs.log.info("%s", line)
+unused = catalogue[catalogue["status"] != "ok"]
+write_csv(unused[["source", "file", "start", "status", "reason"]], Path(snakemake.log[0]).with_name(UNUSED))
 check_usable(catalogue, settings.get("min_usable", MIN_USABLE))
 write_parquet(catalogue, snakemake.output.catalogue)
