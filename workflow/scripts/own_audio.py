@@ -11,10 +11,11 @@ logs.start(snakemake.log[0])
 spec = json.loads(snakemake.params.spec)
 settings = spec["catalogue"]
 cut = Cut(settings["clips_per_work"], settings["clip_seconds"], settings["seed"], spec["sample_rate"])
-fetched = {
-    name: Fetched(store_of(table, part["source"]), read_parquet(table))
-    for (name, part), table in zip(fetching_parts(settings).items(), snakemake.input.fetched)
-}
+parts = fetching_parts(settings)
+fetched = {}
+for table in snakemake.input.fetched:
+    name = Path(table).stem
+    fetched[name] = Fetched(store_of(table, parts[name]["source"]), read_parquet(table))
 listing = list_source(settings, fetched)
 logs.log.info("%d rows in the listing, %d of them to be read", len(listing), (listing["status"] == "").sum())
 catalogue = build_catalogue(
