@@ -204,6 +204,23 @@ def catalogue_manifests(config):
     return manifests(config["catalogue"])
 
 
+def fetching_parts(config):
+    """The parts of the catalogue whose audio is fetched: dict name -> settings."""
+    if config["catalogue"]["source"] == "tunes":
+        return {}
+    from noencore.catalogue.sources import fetching_parts
+
+    return fetching_parts(config["catalogue"])
+
+
+def fetch_spec(config, part):
+    """What is fetched for a part of the catalogue; not how (`fetch` in the config), which changes no file."""
+    from noencore.catalogue.fetching import fetch_digest
+
+    settings = fetching_parts(config)[part]
+    return {"part": settings, "wanted": fetch_digest(settings)}
+
+
 def codec_sample_rate(path):
     """The codec's sample rate in Hz, from the head of its file; where it has yet to be trained, that of the trainer.
 

@@ -98,7 +98,7 @@ def test_a_released_track_without_gold_passes():
         ({"split__holdout": 1}, "split.holdout: 1 is greater than or equal to the maximum of 1"),
         ({"split__forget": {}}, "split.forget: {} "),
         ({"metrics": ["likelihod"]}, "metrics.0: 'likelihod' is not one of likelihood, association,"),
-        ({"catalogue__source": "pond5"}, "catalogue.source: 'pond5' is not one of tunes"),
+        ({"catalogue__source": "spotify"}, "catalogue.source: 'spotify' is not one of tunes"),
         ({"experiment": "../../etc"}, "experiment: '../../etc' does not match"),
         ({"model__dim": 130, "model__heads": 4}, "model.dim: 130 is not a multiple of 2 * heads (8)"),
         (

@@ -23,6 +23,7 @@ from noencore.errors import UserError
 from noencore.files import sha256
 from noencore.locks import hold_run_lock
 from noencore.preflight import (
+    check_fetching,
     check_results,
     check_split_rule,
     check_weights,
@@ -78,6 +79,7 @@ try:
             check_whole(CODEC, "restore it (git checkout) or see presets/codec.yaml")
         if not workflow.deployment_settings.deployment_method:
             check_weights(config)
+            check_fetching(config)
         if not workflow.dryrun:
             RUN_LOCK = hold_run_lock(".snakemake")
     MISSING = missing_weights(config)
@@ -107,6 +109,7 @@ wildcard_constraints:
     kind=r"[a-z]+(_[a-z]+)?",
     metric=r"[a-z_]+",
     embedding=r"[a-z_]+",
+    part=r"[a-z][a-z0-9_]*",
 
 
 # What a family of metrics is computed from, besides the split and embeddings (experiment.family_embeddings).
@@ -145,6 +148,10 @@ def code(script):
 
 def spec_and_codec(key):
     return canonical({key: config[key], "codec": CODEC_SHA256})
+
+
+def fetch_spec(wildcards):
+    return canonical(experiment.fetch_spec(config, wildcards.part))
 
 
 def shards():

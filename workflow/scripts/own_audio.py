@@ -3,14 +3,20 @@ from pathlib import Path
 
 from noencore import logs
 from noencore.catalogue.cutting import UNUSED, Cut, build_catalogue, check_usable, describe
-from noencore.catalogue.sources import MIN_USABLE, list_source
-from noencore.files import write_csv, write_parquet
+from noencore.catalogue.sources import MIN_USABLE, fetching_parts, list_source
+from noencore.catalogue.wanted import Fetched, store_of
+from noencore.files import read_parquet, write_csv, write_parquet
 
 logs.start(snakemake.log[0])
 spec = json.loads(snakemake.params.spec)
 settings = spec["catalogue"]
 cut = Cut(settings["clips_per_work"], settings["clip_seconds"], settings["seed"], spec["sample_rate"])
-listing = list_source(settings)
+parts = fetching_parts(settings)
+fetched = {}
+for table in snakemake.input.fetched:
+    name = Path(table).stem
+    fetched[name] = Fetched(store_of(table, parts[name]["source"]), read_parquet(table))
+listing = list_source(settings, fetched)
 logs.log.info("%d rows in the listing, %d of them to be read", len(listing), (listing["status"] == "").sum())
 catalogue = build_catalogue(
     listing,
