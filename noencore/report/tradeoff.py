@@ -40,7 +40,7 @@ def draw_tradeoff(metrics, png, svg):
         )  # fmt: skip
     axes.set_xlabel(f"forget gap: NLL on forget clips less {baseline}'s, nats a token")
     axes.set_ylabel(f"utility gap: NLL on utility clips less {baseline}'s")
-    axes.set_title("One point a model; bars are 95 % intervals over clips", fontsize=10)
+    axes.set_title("One point a model; bars are 95 % intervals over works", fontsize=10)
     figure.legend(loc="outside right upper", frameon=False)
     for path, kind, metadata in ((png, "png", {"Software": None}), (svg, "svg", {"Date": None})):
         with atomic(path) as temporary, rc_context({"svg.hashsalt": "noencore"}):  # same bytes every time
