@@ -4,6 +4,7 @@ The workflow's rules take their wildcards and their `spec` params from here, so 
 read it and no others.
 """
 
+import json
 from itertools import product
 from pathlib import Path
 
@@ -153,6 +154,83 @@ def split_spec(config):
     asked = (config["generate"]["prompts"], config["generate"]["continuations"])
     needed = {name: max(part.get(name, 0) for part in asked) for name in {*asked[0], *asked[1]}}
     return {"rule": config["split"], "needed": needed}
+
+
+def of_own_source(config, default, given):
+    """The config where `catalogue.source` is another than in `default` (config.yaml), else as it is.
+
+    Snakemake merges a user's config into config.yaml; what that says of its own source does not hold for another one.
+    So the keys of config.yaml that the chosen source has not are left out, and each selector of `split` is the one in
+    `given`, what the user's files and options say: none where they say nothing.
+    """
+    both = (config["catalogue"], config["split"])
+    if not all(isinstance(part, dict) for part in both) or both[0].get("source") == default["catalogue"]["source"]:
+        return config
+    foreign = set(default["catalogue"]) - {"source", "clips_per_work", "clip_seconds", "seed"}
+    catalogue = {key: value for key, value in config["catalogue"].items() if key not in foreign}
+    selectors = {name: given.get("split", {}).get(name, {}) for name in ("forget", "remain", "utility")}
+    return {**config, "catalogue": catalogue, "split": {**config["split"], **selectors}}
+
+
+def catalogue_spec(config):
+    """What the catalogue is made from: for the user's own audio also its listing and the codec's sample rate.
+
+    Raises UserError where the folder or the manifest is not there, or is not what the config says.
+    """
+    settings = config["catalogue"]
+    if settings["source"] == "tunes":
+        return {"catalogue": settings}
+    from noencore.catalogue.sources import listing_digest
+
+    return {
+        "catalogue": settings,
+        "listing": listing_digest(settings),
+        "sample_rate": codec_sample_rate(codec_path(config)),
+    }
+
+
+def catalogue_manifests(config):
+    """Tables that the catalogue is read from."""
+    if config["catalogue"]["source"] == "tunes":
+        return []
+    from noencore.catalogue.sources import manifests
+
+    return manifests(config["catalogue"])
+
+
+def fetching_parts(config):
+    """The parts of the catalogue whose audio is fetched: dict name -> settings."""
+    if config["catalogue"]["source"] == "tunes":
+        return {}
+    from noencore.catalogue.sources import fetching_parts
+
+    return fetching_parts(config["catalogue"])
+
+
+def fetch_spec(config, part):
+    """What is fetched for a part of the catalogue; not how (`fetch` in the config), which changes no file."""
+    from noencore.catalogue.fetching import fetch_digest
+
+    settings = fetching_parts(config)[part]
+    return {"part": settings, "wanted": fetch_digest(settings)}
+
+
+def codec_sample_rate(path):
+    """The codec's sample rate in Hz, from the head of its file; where it has yet to be trained, that of the trainer.
+
+    Raises UserError where the file is no codec of ours.
+    """
+    from noencore.catalogue.synthesis import SAMPLE_RATE
+
+    if not Path(path).exists():
+        return SAMPLE_RATE
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as file:
+            return int(json.loads(file.metadata()["config"])["sample_rate"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        raise UserError(f"{path}: not a codec of ours; make one with `--configfile presets/codec.yaml`") from None
 
 
 def codec_path(config):

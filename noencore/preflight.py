@@ -2,6 +2,7 @@
 
 import json
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 
 from noencore.embeddings.weights import missing
@@ -33,6 +34,19 @@ def missing_weights(config):
 def missing_status(lines):
     """The status of the rows that a model's missing files leave empty."""
     return f"no weights: {lines[0].partition(': ')[0]}"
+
+
+def check_fetching(config):
+    """Raise UserError where what the catalogue needs to fetch its audio is not there."""
+    from noencore.experiment import fetching_parts
+
+    parts = fetching_parts(config).values()
+    if any(part["source"] == "musiccaps" for part in parts) and not find_spec("yt_dlp"):
+        raise UserError("yt-dlp: the package that fetches MusicCaps is not installed; run make setup")
+    if parts and config["fetch"].get("cookies"):
+        from noencore.catalogue.video import read_cookies
+
+        read_cookies(config["fetch"]["cookies"])
 
 
 def check_results(run):

@@ -20,7 +20,7 @@ LEARNED = {"target": ("forget", "remain"), "gold": ("remain",)}
 
 @dataclass(frozen=True)
 class SplitRule:
-    """forget, remain, utility: a catalogue column -> value (or list of values), all of which must match.
+    """forget, remain, utility: a catalogue column -> value, list of values or {"not": either}; all must match.
 
     holdout: share of the forget artist's tunes that nobody learns. dev: share of the tunes of every set for choosing
     learning rates. rehearse: share of the other remain tunes that recipes may step on.
@@ -41,6 +41,31 @@ def make_split(catalogue, rule, needed=None):
     needed: dict set -> test clips that a later stage asks for. Raises UserError where a set is empty or too small,
     or where a clip matches both forget and remain.
     """
+    clips = _chosen(catalogue, rule)
+    by_tune = _set_of_group(clips)
+    rng = np.random.default_rng(rule.seed)
+    place = {}
+    for name in ("forget", "remain", "utility"):
+        place |= _draw(name, sorted(by_tune.index[by_tune == name]), rule, rng)
+    clips["set"], clips["part"] = zip(*clips["group"].map(place))
+    split = clips[["clip_id", "work_id", "set", "part"]].sort_values("clip_id", ignore_index=True)
+    _check_sizes(split, needed or {})
+    return split
+
+
+def moved_clips(catalogue, rule):
+    """Clips that another clip of their group takes into its set: a frame of clip_id, work_id, chosen, set.
+
+    A near-duplicate of a forget clip is forgotten (or held out) with it, whatever its artist or source.
+    """
+    clips = _chosen(catalogue, rule).rename(columns={"set": "chosen"})
+    clips["set"] = clips["group"].map(_set_of_group(clips.rename(columns={"chosen": "set"})))
+    moved = clips[clips["set"] != clips["chosen"]]
+    return moved[["clip_id", "work_id", "chosen", "set"]].sort_values("clip_id", ignore_index=True)
+
+
+def _chosen(catalogue, rule):
+    """The usable clips that a selector of the rule matches, with its name in `set`."""
     clips = catalogue[catalogue["status"] == "ok"].copy()
     clips["set"] = None
     for name in ("utility", "remain", "forget"):
@@ -52,16 +77,13 @@ def make_split(catalogue, rule, needed=None):
                 f"(first: {clash.iloc[0]['clip_id']}); narrow one of them"
             )
         clips.loc[matched, "set"] = name
-    clips = clips[clips["set"].notna()]
-    by_tune = clips.groupby("group")["set"].agg(lambda sets: min(sets, key=SETS.index))
-    rng = np.random.default_rng(rule.seed)
-    place = {}
-    for name in ("forget", "remain", "utility"):
-        place |= _draw(name, sorted(by_tune.index[by_tune == name]), rule, rng)
-    clips["set"], clips["part"] = zip(*clips["group"].map(place))
-    split = clips[["clip_id", "work_id", "set", "part"]].sort_values("clip_id", ignore_index=True)
-    _check_sizes(split, needed or {})
-    return split
+    return clips[clips["set"].notna()].copy()
+
+
+def _set_of_group(clips):
+    """The set of every group: of those that its clips are chosen for the first in SETS."""
+    rank = clips["set"].map(SETS.index)
+    return rank.groupby(clips["group"]).min().map(dict(enumerate(SETS)))
 
 
 def _matches(clips, name, selector):
@@ -71,8 +93,9 @@ def _matches(clips, name, selector):
             raise UserError(
                 f"config: split.{name}: the catalogue has no column '{column}'; it has {', '.join(clips.columns)}"
             )
-        wanted = wanted if isinstance(wanted, list) else [wanted]
-        matched &= clips[column].isin(wanted)
+        unwanted = isinstance(wanted, dict)
+        wanted = wanted["not"] if unwanted else wanted
+        matched &= clips[column].isin(wanted if isinstance(wanted, list) else [wanted]) != unwanted
     if not matched.any():
         column, wanted = next(iter(selector.items()))
         known = ", ".join(map(str, clips[column].value_counts().index[:5]))

@@ -98,7 +98,7 @@ def test_a_released_track_without_gold_passes():
         ({"split__holdout": 1}, "split.holdout: 1 is greater than or equal to the maximum of 1"),
         ({"split__forget": {}}, "split.forget: {} "),
         ({"metrics": ["likelihod"]}, "metrics.0: 'likelihod' is not one of likelihood, association,"),
-        ({"catalogue__source": "pond5"}, "catalogue.source: 'pond5' is not one of tunes"),
+        ({"catalogue__source": "spotify"}, "catalogue.source: 'spotify' is not one of tunes"),
         ({"experiment": "../../etc"}, "experiment: '../../etc' does not match"),
         ({"model__dim": 130, "model__heads": 4}, "model.dim: 130 is not a multiple of 2 * heads (8)"),
         (
@@ -112,3 +112,59 @@ def test_a_mistake_is_one_line_that_names_the_key(change, message):
         check_config(changed(**change), SCHEMA)
     assert str(caught.value).startswith(f"config: {message}")
     assert "\n" not in str(caught.value)
+
+
+OWN = {
+    "folder": {"source": "folder", "path": "music", "licence": "ours"},
+    "csv": {"source": "csv", "path": "a.csv", "root": "music", "columns": {"audio": "a", "caption": "b", "album": "c"}},
+    "song_describer": {"source": "song_describer", "path": "sd"},
+    "several": {
+        "source": "several",
+        "parts": {"mine": {"source": "folder", "path": "a"}, "sd": {"source": "song_describer", "path": "b"}},
+    },
+}
+CUT = {"clips_per_work": 3, "clip_seconds": 4.0, "seed": 0}
+
+
+@pytest.mark.parametrize("source", OWN)
+def test_every_source_of_own_audio_passes(source):
+    check_config(changed(catalogue={**OWN[source], **CUT}), SCHEMA)
+    check_config(changed(catalogue={**OWN[source], **CUT, "min_usable": 0.9}), SCHEMA)
+
+
+def test_a_selector_may_say_what_it_is_not():
+    for value in ("Ann", ["Ann", "Bob"]):
+        check_config(changed(split__remain={"artist": {"not": value}}), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("source", "change", "message"),
+    [
+        ("folder", {"path": ...}, "catalogue: 'path' is a required property"),
+        ("folder", {"paths": "x"}, "catalogue: unknown key 'paths'; known are clip_seconds, clips_per_work, licence,"),
+        ("folder", {"named_works": 3}, "catalogue: unknown key 'named_works'"),
+        ("folder", {"min_usable": 0}, "catalogue.min_usable: 0 is less than or equal to the minimum of 0"),
+        ("folder", {"clip_seconds": 31}, "catalogue.clip_seconds: 31 is greater than the maximum of 30"),
+        ("csv", {"columns": {"audio": "a"}}, "catalogue.columns: 'caption' is a required property"),
+        ("csv", {"columns": ...}, "catalogue: 'columns' is a required property"),
+        ("csv", {"columns": {"audio": "a", "caption": "b", "A b": "c"}}, "catalogue.columns: 'A b' does not match"),
+        ("several", {"parts": {}}, "catalogue.parts: {} "),
+        ("several", {"parts": {"x": {"source": "tunes"}}}, "catalogue.parts.x.source: 'tunes' is not one of folder,"),
+        ("several", {"parts": {"x": {"source": "folder"}}}, "catalogue.parts.x: 'path' is a required property"),
+        ("several", {"path": "x"}, "catalogue: unknown key 'path'; known are"),
+    ],
+)
+def test_a_mistake_in_a_source_is_one_line_that_names_the_key(source, change, message):
+    entry = {key: value for key, value in {**OWN[source], **CUT, **change}.items() if value is not ...}
+    with pytest.raises(UserError) as caught:
+        check_config(changed(catalogue=entry), SCHEMA)
+    assert str(caught.value).startswith(f"config: {message}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "selector", [{}, {"artist": {}}, {"artist": {"no": "x"}}, {"artist": {"not": []}}, {"artist": []}]
+)
+def test_a_selector_that_selects_nothing_is_refused(selector):
+    with pytest.raises(UserError, match=r"config: split\.remain"):
+        check_config(changed(split__remain=selector), SCHEMA)

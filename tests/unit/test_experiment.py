@@ -3,9 +3,12 @@
 import copy
 
 import pytest
+import torch
+from snakemake.utils import update_config
 
 from noencore import experiment
 from noencore.errors import UserError
+from noencore.files import write_tensors
 
 CONFIG = {
     "codec": {"weights": "nowhere.safetensors"},
@@ -189,3 +192,73 @@ def test_the_summary_shows_the_first_embedding_and_the_shortest_prompt(config, s
     config["generate"]["prompt_seconds"] = seconds
     names = experiment.tables_spec(config)["names"]
     assert names == {"embedding": "vggish", "text_audio": "tagtext", "prompt": prompt}
+
+
+DEFAULT = {
+    "catalogue": {"source": "tunes", "named_works": 65, "clips_per_work": 3, "clip_seconds": 4.0, "seed": 0},
+    "split": {"forget": {"artist": "X"}, "remain": {"source": "book", "artist": "Y"}, "dev": 0.25},
+}
+
+
+def merged(given):
+    config = copy.deepcopy(DEFAULT)
+    update_config(config, given)
+    return config
+
+
+def test_with_another_source_what_the_default_says_of_its_own_does_not_count():
+    given = {
+        "catalogue": {"source": "folder", "path": "music", "seed": 1},
+        "split": {"forget": {"artist": "Ann"}, "remain": {"artist": "Y"}, "dev": 0.5},
+    }
+    config = experiment.of_own_source(merged(given), DEFAULT, given)
+    assert config["catalogue"] == {
+        **{"source": "folder", "path": "music"},
+        **{"clips_per_work": 3, "clip_seconds": 4.0, "seed": 1},
+    }
+    assert config["split"] == {"forget": {"artist": "Ann"}, "remain": {"artist": "Y"}, "utility": {}, "dev": 0.5}
+
+
+def test_with_the_same_source_the_default_counts():
+    given = {"split": {"forget": {"artist": "Z"}}}
+    assert experiment.of_own_source(merged(given), DEFAULT, given) == merged(given)
+
+
+@pytest.mark.parametrize("given", [{"catalogue": "folder"}, {"catalogue": {"source": "folder"}, "split": 3}])
+def test_what_is_no_section_is_left_to_the_schema(given):
+    assert experiment.of_own_source(merged(given), DEFAULT, given) == merged(given)
+
+
+def test_the_catalogue_of_own_audio_follows_the_listing_and_the_codecs_rate(tmp_path):
+    (tmp_path / "Ann").mkdir()
+    (tmp_path / "Ann/a.wav").write_bytes(b"1234")
+    codec = tmp_path / "codec.safetensors"
+    write_tensors({"x": torch.zeros(1)}, codec, {"config": '{"sample_rate": 24000}'})
+    config = {"catalogue": {"source": "folder", "path": str(tmp_path)}, "codec": {"weights": str(codec)}}
+    before = experiment.catalogue_spec(config)
+    assert before["sample_rate"] == 24000
+    (tmp_path / "Ann/b.wav").write_bytes(b"1234")
+    after = experiment.catalogue_spec(config)
+    assert after["listing"] != before["listing"]
+    assert {**after, "listing": ""} == {**before, "listing": ""}
+    assert experiment.catalogue_manifests(config) == []
+    (tmp_path / "metadata.csv").write_text("file,artist\nAnn/a.wav,Bob\n")
+    assert experiment.catalogue_manifests(config) == [str(tmp_path / "metadata.csv")]
+    assert experiment.catalogue_spec(config)["listing"] not in (before["listing"], after["listing"])
+
+
+def test_the_catalogue_of_tunes_follows_its_keys_alone():
+    config = {"catalogue": DEFAULT["catalogue"]}
+    assert experiment.catalogue_spec(config) == config
+    assert experiment.catalogue_manifests(config) == []
+
+
+def test_a_codec_that_is_none_of_ours_has_no_rate(tmp_path):
+    codec = tmp_path / "codec.safetensors"
+    assert experiment.codec_sample_rate(codec) == 16000  # to be trained
+    write_tensors({"x": torch.zeros(1)}, codec)
+    with pytest.raises(UserError, match="not a codec of ours"):
+        experiment.codec_sample_rate(codec)
+    codec.write_bytes(b"nonsense")
+    with pytest.raises(UserError, match="not a codec of ours"):
+        experiment.codec_sample_rate(codec)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from noencore.errors import UserError
-from noencore.split import SETS, SplitRule, check_split, clip_ids, make_split
+from noencore.split import SETS, SplitRule, check_split, clip_ids, make_split, moved_clips
 
 RULE = SplitRule(
     forget={"artist": "Carolan"},
@@ -173,3 +173,25 @@ def test_a_split_file_that_breaks_its_promises_is_refused(catalogue, break_it, m
     split = break_it(make_split(catalogue, RULE))
     with pytest.raises(UserError, match=rf"split\.parquet: {message}"):
         clip_ids(split, ["forget"])
+
+
+def test_a_selector_may_say_what_it_is_not(catalogue):
+    others = {"source": {"not": "ryan"}, "artist": {"not": ["Carolan", "nobody"]}}
+    pd.testing.assert_frame_equal(make_split(catalogue, replace(RULE, remain=others)), make_split(catalogue, RULE))
+
+
+def test_a_near_duplicate_of_a_forget_clip_goes_with_it_and_is_named(catalogue):
+    assert moved_clips(catalogue, RULE).empty
+    copies = catalogue["work_id"].isin(["traditional03", "ryan05"])
+    catalogue.loc[copies, "group"] = "Carolan07"
+    moved = moved_clips(catalogue, RULE)
+    assert moved.to_numpy().tolist() == [
+        ["ryan05-0", "ryan05", "utility", "forget"],
+        ["ryan05-1", "ryan05", "utility", "forget"],
+        ["traditional03-0", "traditional03", "remain", "forget"],
+        ["traditional03-1", "traditional03", "remain", "forget"],
+    ]
+    split = make_split(catalogue, RULE).set_index("work_id")
+    places = split.loc[["Carolan07", "traditional03", "ryan05"], ["set", "part"]].drop_duplicates()
+    assert len(places) == 1
+    assert places["set"].iloc[0] in ("forget", "holdout")

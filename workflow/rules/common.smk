@@ -4,7 +4,10 @@ import atexit
 import os
 import sys
 import time
+from functools import cache
 from pathlib import Path
+
+import yaml
 
 STARTED = time.time()
 
@@ -20,6 +23,7 @@ from noencore.errors import UserError
 from noencore.files import sha256
 from noencore.locks import hold_run_lock
 from noencore.preflight import (
+    check_fetching,
     check_results,
     check_split_rule,
     check_weights,
@@ -47,7 +51,20 @@ def spec(*keys):
     return canonical({key: config[key] for key in keys})
 
 
+@cache
+def catalogue_spec():
+    """What the catalogue is made from. A listing of the user's own audio takes a while, so jobs that need none make none."""
+    return canonical(experiment.catalogue_spec(config))
+
+
 try:
+    config.update(
+        experiment.of_own_source(
+            config,
+            default=yaml.safe_load((ROOT / "config.yaml").read_text()),
+            given=workflow.config_settings.overwrite_config,
+        )
+    )
     check_config(config, ROOT / "workflow/schemas/config.schema.yaml")
     config.update(experiment.expanded(config))
     CODEC = experiment.codec_path(config)
@@ -55,13 +72,14 @@ try:
         check_results(f"results/{config['experiment']}")
         check_split_rule(
             f"results/{config['experiment']}/catalogue.parquet",
-            made_with=spec("catalogue"),
+            made_with=catalogue_spec(),
             split_spec=experiment.split_spec(config),
         )
         if Path(CODEC).exists():
             check_whole(CODEC, "restore it (git checkout) or see presets/codec.yaml")
         if not workflow.deployment_settings.deployment_method:
             check_weights(config)
+            check_fetching(config)
         if not workflow.dryrun:
             RUN_LOCK = hold_run_lock(".snakemake")
     MISSING = missing_weights(config)
@@ -91,6 +109,7 @@ wildcard_constraints:
     kind=r"[a-z]+(_[a-z]+)?",
     metric=r"[a-z_]+",
     embedding=r"[a-z_]+",
+    part=r"[a-z][a-z0-9_]*",
 
 
 # What a family of metrics is computed from, besides the split and embeddings (experiment.family_embeddings).

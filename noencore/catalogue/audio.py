@@ -1,0 +1,120 @@
+"""Spans of an audio file of any format that libsndfile or FFmpeg (PyAV) reads, as mono at the file's own rate.
+
+Only the spans are kept in memory, however long the file is or says it is. What is wrong with a file is a BadAudio with
+a status and a reason; decoders meet foreign bytes here, so anything that they raise ends as that.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from noencore.catalogue.listing import DEMUXERS
+
+LONGEST = 4 * 3600.0  # s: longer files are refused, and no more than this is decoded of one that hides its length
+BLOCK = 65536  # frames at a time
+RATES, MOST_CHANNELS = (1000, 768_000), 64
+TAIL = 0.97  # a file whose audio ends before this share of what it declares is cut off
+
+
+class BadAudio(Exception):
+    """What is wrong with a recording: `status`, one word, and `reason`."""
+
+    def __init__(self, status, reason):
+        super().__init__(reason)
+        self.status, self.reason = status, reason
+
+
+def read_spans(path, choose):
+    """Spans of a file: (rate in Hz, channels, list of float32 [n]), channels averaged.
+
+    choose: function (frames, rate) -> list of (first frame, frames) in any order; it may raise BadAudio. A span that
+    the file ends in is shorter than asked. Raises BadAudio where the file cannot be read, is cut off, or too long.
+    """
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.SoundFileError, OSError, TypeError):
+        return _guarded(_read_with_ffmpeg, path, choose)
+    with file:
+        if file.frames == 0:
+            raise BadAudio("unreadable", "no audio in it, or cut off")
+        return _guarded(_read_with_sndfile, file, choose)
+
+
+def _guarded(read, source, choose):
+    try:
+        return read(source, choose)
+    except BadAudio:
+        raise
+    except Exception as error:
+        raise BadAudio("unreadable", f"cannot be decoded ({type(error).__name__})") from None
+
+
+def _check(frames, rate, channels):
+    if not RATES[0] <= rate <= RATES[1] or not 1 <= channels <= MOST_CHANNELS:
+        raise BadAudio("unreadable", f"{rate} Hz, {channels} channels")
+    if frames > LONGEST * rate:
+        raise BadAudio("long", f"longer than {LONGEST / 3600:.0f} hours; cut it into works")
+
+
+def _read_with_sndfile(file, choose):
+    _check(file.frames, file.samplerate, file.channels)
+    spans = choose(file.frames, file.samplerate)
+    # libsndfile counts what is there and tells only in its log that the header promised more.
+    if re.search(r"(?:data|SSND) : \d+ \(should be \d+\)", file.extra_info) or not _has_tail(file):
+        raise BadAudio("truncated", "ends before the length that its header gives")
+    waves = []
+    for first, count in spans:
+        file.seek(min(first, file.frames))
+        blocks = file.blocks(blocksize=BLOCK, frames=count, dtype="float32", always_2d=True)
+        waves.append(np.concatenate([np.zeros(0, np.float32), *(block.mean(axis=1) for block in blocks)]))
+    return file.samplerate, file.channels, waves
+
+
+def _has_tail(file):
+    try:
+        file.seek(int(file.frames * TAIL))
+        return len(file.read(1, always_2d=True)) == 1
+    except soundfile.SoundFileError:
+        return False
+
+
+def _read_with_ffmpeg(path, choose):
+    """Twice through the file: to count its frames, which headers tell badly, and to keep the spans."""
+    frames, rate, channels, declared = 0, 0, 0, None
+    for block, about in _decode(path):
+        frames, (rate, channels, declared) = frames + block.shape[1], about
+        _check(frames, rate, channels)
+    if frames == 0:
+        raise BadAudio("unreadable", "no audio in it")
+    if declared and frames < TAIL * declared * rate - 0.1 * rate:
+        raise BadAudio("truncated", "ends before the length that its header gives")
+    spans = choose(frames, rate)
+    kept, place = [[] for _ in spans], 0
+    for block, _ in _decode(path):
+        mono = block.mean(axis=0)
+        for pieces, (first, count) in zip(kept, spans):
+            pieces.append(mono[max(0, first - place) : max(0, first + count - place)])
+        place += len(mono)
+    return rate, channels, [np.concatenate(pieces) for pieces in kept]
+
+
+def _decode(path):
+    """Blocks float32 [channels, n] of the first audio stream, each with (rate, channels, declared seconds or None).
+
+    FFmpeg is given an open file and the format's name, so neither a name nor a playlist makes it open anything else.
+    """
+    import av
+
+    with open(path, "rb") as file, av.open(file, format=DEMUXERS[Path(path).suffix.lower()]) as container:
+        if not container.streams.audio:
+            raise BadAudio("unreadable", "no audio stream in it")
+        stream = container.streams.audio[0]
+        declared = container.duration / av.time_base if container.duration else None
+        rate, channels = stream.rate, stream.channels
+        _check(0, rate, channels)
+        resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
+        for frame in container.decode(stream):
+            for same in resampler.resample(frame):
+                yield same.to_ndarray(), (rate, channels, declared)

@@ -1,0 +1,221 @@
+"""From a listing to a catalogue: recordings read, windows drawn and written as wav, near-duplicates put in one group.
+
+A file that cannot be used is a row with a status and a reason, also where a decoder crashes on it. Rows and bytes are
+functions of each recording and the seed, whatever else is in the catalogue and however many processes read.
+"""
+
+import multiprocessing
+import os
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+import soxr
+
+from noencore import fingerprint
+from noencore.catalogue.audio import BadAudio, read_spans
+from noencore.catalogue.listing import LISTED, recordings
+from noencore.catalogue.near_duplicates import duplicate_pairs, merge_groups, sketch
+from noencore.errors import UserError
+from noencore.files import atomic, sha256
+
+SILENCE = -60.0  # dBFS RMS: a window below it is silent
+SLACK = 0.05  # s that a recording may lack of its last window; made up with silence
+HEARD = 60.0  # s from the middle of each recording that the fingerprint is made of
+CHUNK = 16  # recordings a process takes at a time
+
+COLUMNS = [
+    *("clip_id", "source", "artist", "work_id", "group", "title", "caption", "start", "duration", "path", "sha256"),
+    *("licence", "status", "reason", "file", "rate", "channels", "loudness", "duplicate_of"),
+]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """clips_per_work windows of clip_seconds from each recording, at sample_rate (Hz).
+
+    The grid of windows has a drawn beginning, and the windows are drawn from it without overlap.
+    """
+
+    clips_per_work: int
+    clip_seconds: float
+    seed: int
+    sample_rate: int
+
+
+def build_catalogue(listing, cut, audio_directory, workers=1, progress=iter):
+    """Cut the recordings of a listing into 16-bit wav files; returns the catalogue, one row a clip or unused recording.
+
+    Paths are relative to the parent of `audio_directory`.
+    """
+    rows, sketches, works = [], [], []
+    both = recordings(listing)
+    for recording, (clips, heard) in zip(
+        both.to_dict("records"), _cut_all(both, cut, Path(audio_directory), workers, progress)
+    ):
+        rows += clips
+        if heard is not None:
+            sketches.append(heard)
+            works.append(recording["work_id"])
+    groups, twins = merge_groups(works, duplicate_pairs(sketches))
+    catalogue = pd.DataFrame(rows)
+    catalogue["group"] = [groups.get(work, work) for work in catalogue["work_id"]]
+    catalogue["duplicate_of"] = [twins.get(work, "") for work in catalogue["work_id"]]
+    extra = sorted(set(listing) - {*LISTED, *COLUMNS})
+    catalogue = catalogue.reindex(columns=[*COLUMNS, *extra]).sort_values("clip_id", ignore_index=True)
+    return catalogue
+
+
+def check_usable(catalogue, least):
+    """Raise UserError where clips of less than a share `least` of a catalogue's recordings can be used."""
+    of_clip = catalogue["clip_id"].str.rpartition("-")[0]
+    recording = catalogue["clip_id"].where(catalogue["start"].isna(), of_clip)
+    usable, there = recording[catalogue["status"] == "ok"].nunique(), recording.nunique()
+    if usable < max(least * there, 1):
+        why = ", ".join(f"{name} {count}" for name, count in catalogue["status"].value_counts().items())
+        raise UserError(
+            f"config: catalogue.min_usable: {usable} of {there} recordings can be used, and {least:.0%} are asked for "
+            f"({why}); mend the files that the log names, or lower the key"
+        )
+
+
+def describe(catalogue):
+    """What the run says of a catalogue: a list of lines."""
+    used = catalogue[catalogue["status"] == "ok"]
+    lines = [f"{len(used)} clips of {used['work_id'].nunique()} works by {used['artist'].nunique()} artists"]
+    for status, rows in catalogue[catalogue["status"] != "ok"].groupby("status"):
+        first = rows.iloc[0]
+        lines.append(f"not used, {status}: {len(rows)} (first: {first['file']}: {first['reason']})")
+    twins = used[used["duplicate_of"] != ""]
+    if len(twins):
+        mixed = (used.groupby("group")["artist"].nunique() > 1).sum()
+        lines.append(
+            f"near-duplicates: {twins['work_id'].nunique()} works in {twins['group'].nunique()} groups, "
+            f"{mixed} of them under several artists; a group is split as one work"
+        )
+    return lines
+
+
+def _cut_all(both, cut, directory, workers, progress):
+    """(rows, sketch or None) of each recording, in order. A recording that kills its process is a row like others."""
+    todo = both.to_dict("records")
+    work = partial(_cut_recording, cut=cut, directory=directory)
+    context = multiprocessing.get_context("fork")
+    done = 0
+    bar = iter(progress(todo))
+    while done < len(todo):
+        pool = ProcessPoolExecutor(workers, context)
+        try:
+            for result in pool.map(work, todo[done:], chunksize=CHUNK):
+                yield result
+                done += 1
+                next(bar, None)
+        except BrokenProcessPool:
+            for recording in todo[done : done + CHUNK]:  # the chunk that was lost: one process for each
+                yield _cut_alone(work, recording, context)
+                done += 1
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _cut_alone(work, recording, context):
+    with ProcessPoolExecutor(1, context) as pool:
+        try:
+            return pool.submit(work, recording).result()
+        except BrokenProcessPool:
+            return _unused(recording, BadAudio("unreadable", "the decoder crashed on it")), None
+
+
+def _cut_recording(recording, cut, directory):
+    if recording["status"]:
+        return _unused(recording, BadAudio(recording["status"], recording["reason"])), None
+    path = os.path.join(recording["root"], recording["file"])
+    windows = []
+
+    def choose(frames, rate):
+        windows.extend(_windows(recording, frames / rate, cut))
+        starts = [round(start * rate) for _, start in windows]
+        return [*((first, round(cut.clip_seconds * rate)) for first in starts), _heard(recording, frames, rate)]
+
+    try:
+        rate, channels, waves = read_spans(path, choose)
+    except BadAudio as bad:
+        return _unused(recording, bad), None
+    about = {**_about(recording), "rate": rate, "channels": channels, "duration": cut.clip_seconds}
+    captions, turn = recording["caption"], zlib.crc32(recording["recording"].encode())
+    rows = []
+    for number, ((window, start), wave) in enumerate(zip(windows, waves)):
+        caption = captions[(number + turn) % len(captions)]
+        row = {**about, "clip_id": f"{recording['recording']}-{window:03d}", "start": start, "caption": caption}
+        rows.append({**row, **_write(row["clip_id"], wave, rate, cut, directory)})
+    return rows, _sketch(waves[-1], rate)
+
+
+def _about(recording):
+    left_out = ("root", "size", "status", "reason", "caption", "start", "duration")
+    return {name: value for name, value in recording.items() if name not in left_out}
+
+
+def _unused(recording, bad):
+    caption = recording["caption"][0]
+    return [
+        {**_about(recording), "clip_id": recording["recording"], "caption": caption}
+        | {"status": bad.status, "reason": bad.reason}
+    ]
+
+
+def _windows(recording, seconds, cut):
+    """(number, start in s) of the windows of a recording, in order of time. Raises BadAudio where none fits."""
+    begin = 0.0 if np.isnan(recording["start"]) else recording["start"]
+    end = seconds if np.isnan(recording["duration"]) else min(seconds, begin + recording["duration"])
+    count = int((end - begin + SLACK) // cut.clip_seconds)
+    if count < 1:
+        span = f" from {begin:g} s on" if begin else ""
+        raise BadAudio("short", f"{max(0.0, end - begin):.2f} s{span}, shorter than one clip of {cut.clip_seconds} s")
+    rng = np.random.default_rng([cut.seed, zlib.crc32(recording["recording"].encode())])
+    spare = max(0.0, end - begin - count * cut.clip_seconds)
+    begin += np.floor(rng.uniform(0, spare) * 1000) / 1000
+    chosen = np.sort(rng.permutation(count)[: cut.clips_per_work])
+    return [(int(window), round(float(begin + window * cut.clip_seconds), 6)) for window in chosen]
+
+
+def _heard(recording, frames, rate):
+    """(first frame, frames) of what the fingerprint is made of: the middle of the recording."""
+    begin = 0 if np.isnan(recording["start"]) else round(recording["start"] * rate)
+    end = frames if np.isnan(recording["duration"]) else min(frames, begin + round(recording["duration"] * rate))
+    count = min(end - begin, round(HEARD * rate))
+    return begin + (end - begin - count) // 2, count
+
+
+def _sketch(wave, rate):
+    if not np.isfinite(wave).all():
+        return None
+    return sketch(soxr.resample(wave, rate, fingerprint.SAMPLE_RATE, quality="HQ"))
+
+
+def _write(clip_id, wave, rate, cut, directory):
+    """Columns of one clip: its file where it is good, else status and reason."""
+    wanted = round(cut.clip_seconds * rate)
+    if len(wave) < wanted - SLACK * rate - 1:
+        return {"status": "truncated", "reason": "ends inside the window"}
+    if not np.isfinite(wave).all():
+        return {"status": "nonfinite", "reason": "samples that are no numbers"}
+    size = round(cut.clip_seconds * cut.sample_rate)
+    wave = soxr.resample(wave, rate, cut.sample_rate, quality="VHQ")[:size]
+    wave = np.clip(np.pad(wave, (0, size - len(wave))), -1.0, 1.0)
+    loudness = 10 * np.log10(max(float(np.mean(np.square(wave, dtype=np.float64))), 1e-12))
+    if loudness < SILENCE:
+        return {"status": "silent", "reason": f"{loudness:.0f} dBFS", "loudness": loudness}
+    path = directory / f"{clip_id}.wav"
+    with atomic(path) as temporary:
+        soundfile.write(temporary, wave, cut.sample_rate, "PCM_16", format="WAV")
+    return {
+        **{"path": f"{directory.name}/{path.name}", "sha256": sha256(path)},
+        **{"loudness": round(loudness, 2), "status": "ok", "reason": ""},
+    }

@@ -1,0 +1,132 @@
+"""A directory of audio, with what is known of each file in metadata.csv or metadata.jsonl, or in a json beside it.
+
+The json is AudioCraft's MusicInfo. Where nothing names the artist, the first sub-folder does; where nothing captions a
+file, its tags or its title do.
+"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from noencore.catalogue.listing import (
+    ARCHIVES,
+    DEMUXERS,
+    FIELDS,
+    Place,
+    clean_text,
+    is_free_name,
+    make_listing,
+    place_files,
+    title_of,
+)
+from noencore.catalogue.tables import as_text, check_columns, parse_json, read_table
+from noencore.errors import UserError
+
+METADATA = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet")
+ALIASES = {  # what other tools call it: our name
+    **dict.fromkeys(("audio", "file_name", "filename", "path"), "file"),
+    **dict.fromkeys(("description", "text", "prompt"), "caption"),
+    "license": "licence",
+    "name": "title",
+}
+TAGS = ("genre", "moods", "instrument", "keywords")  # of MusicInfo, for a file without description
+LONGEST_JSON = 1_000_000  # bytes
+
+
+def manifest_of(settings):
+    """The metadata file of the folder, or None."""
+    return next((path for name in METADATA if (path := Path(settings["path"]) / name).is_file()), None)
+
+
+def list_folder(settings, name="folder"):
+    """The listing of settings["path"], hidden files left out. Raises UserError where there is no audio."""
+    root = Path(settings["path"])
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; correct catalogue.path in the config")
+    files, sidecars = _walk(root)
+    table = pd.DataFrame({"file": files}, dtype=object)
+    manifest = manifest_of(settings)
+    if manifest:
+        table = table.merge(_metadata(manifest, root), on="file", how="outer", sort=True).fillna("")
+    if table.empty:
+        raise UserError(f"{root}: no audio files; known are {' '.join(DEMUXERS)}")
+    places = place_files(table["file"], root)
+    read = _Sidecars(root, sidecars)
+    beside = pd.DataFrame([read(file) for file in table["file"]], index=table.index).fillna("")
+    table = _first_of(table, beside)
+    for field in ("artist", "title", "caption"):
+        if field not in table:
+            table[field] = ""
+        table[field] = clean_text(table[field])
+    shown = places["file"].tolist()  # without what is no text
+    table["folder"] = [file.split("/")[0] if "/" in file.strip("/") else "" for file in shown]
+    table["artist"] = table["artist"].where(table["artist"] != "", table["folder"])
+    table["title"] = table["title"].where(table["title"] != "", [title_of(file) for file in shown])
+    table["caption"] = table["caption"].where(table["caption"] != "", table["title"])
+    table["licence"] = table["licence"] if "licence" in table else settings.get("licence", "")
+    return make_listing(name, root, table.drop(columns="file"), places)
+
+
+def _walk(root):
+    """(audio files and archives, json files), each sorted, relative to root. Links to folders are not followed."""
+    files, sidecars = [], set()
+    for directory, folders, names in os.walk(root):
+        folders[:] = [folder for folder in folders if not folder.startswith(".")]
+        prefix = os.path.relpath(directory, root)
+        for name in names:
+            path = name if prefix == "." else f"{prefix}/{name}"
+            suffix = os.path.splitext(name)[1].lower()
+            if name.startswith("."):
+                continue
+            if suffix in DEMUXERS or suffix in ARCHIVES:
+                files.append(path)
+            elif suffix == ".json":
+                sidecars.add(path)
+    return sorted(files), sidecars
+
+
+def _metadata(path, root):
+    table = read_table(path)
+    names = {column: str(column).strip().lower() for column in table.columns}
+    table = table.rename(columns={column: ALIASES.get(name, name) for column, name in names.items()})
+    check_columns(table, ["file"], path)
+    if table.columns.has_duplicates:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise UserError(f"{path}: two columns for '{twice}'; remove or rename one")
+    table["file"] = [file.removeprefix(f"{os.path.abspath(root)}/").removeprefix("./") for file in table["file"]]
+    return table[[name for name in table if name in ("file", *FIELDS) or is_free_name(name)]]
+
+
+class _Sidecars:
+    """What the json beside a file says: artist, title, caption; or a status where it cannot be read."""
+
+    def __init__(self, root, present):
+        self.root, self.present, self.place = root, present, Place(root, {".json"})
+
+    def __call__(self, file):
+        beside = f"{os.path.splitext(file)[0]}.json"
+        if beside not in self.present:
+            return {}
+        _, size, refused, _ = self.place(beside)
+        try:
+            if refused or size > LONGEST_JSON:
+                raise UserError(beside)
+            about = parse_json((self.root / beside).read_text(encoding="utf-8-sig"), beside)
+        except (UserError, OSError, ValueError):
+            return {"status": "invalid", "reason": "the json beside it is damaged or foreign; correct or remove it"}
+        tags = ", ".join(filter(None, (as_text(about.get(tag)) for tag in TAGS)))
+        return {
+            "artist": as_text(about.get("artist")),
+            "title": as_text(about.get("title")) or as_text(about.get("name")),
+            "caption": as_text(about.get("description")) or tags,
+        }
+
+
+def _first_of(table, beside):
+    """Both tables as one; where both have a value, that of `table`."""
+    for name in beside:
+        table[name] = beside[name].where(table[name] == "", table[name]) if name in table else beside[name]
+    if "status" in table:
+        table["reason"] = table["reason"].where(table["status"] != "", "")
+    return table

@@ -1,0 +1,89 @@
+"""Manifests as tables of text: csv, tsv, jsonl and parquet, read as data and nothing else."""
+
+import json
+import warnings
+from pathlib import Path
+
+import pandas as pd
+
+from noencore.errors import UserError
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+def read_table(path):
+    """A manifest as a frame of text, missing values as "". Raises UserError, naming file and line, where it cannot.
+
+    A list in a jsonl or parquet file is its items with commas between them; what is nested deeper counts as missing.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: not a manifest; its name must end in {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; correct the path under catalogue in the config")
+    try:
+        if path.suffix.lower() == ".parquet":
+            return _from_parquet(path)
+        if path.suffix.lower() == ".jsonl":
+            return _from_jsonl(path)
+        return _from_csv(path, "\t" if path.suffix.lower() == ".tsv" else ",")
+    except UserError:
+        raise
+    except Exception as error:  # the parsers of csv and parquet have their own errors
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise UserError(f"{path}: not a readable {path.suffix[1:]} file ({reason}); correct it") from None
+
+
+def check_columns(table, wanted, path):
+    """Raise UserError where a manifest lacks one of the columns in `wanted`."""
+    missing = [name for name in wanted if name not in table.columns]
+    if missing:
+        has = ", ".join(map(str, table.columns))[:300]
+        raise UserError(f"{path}: no column '{missing[0]}'; it has {has}")
+
+
+def as_text(value):
+    """A value of a json or parquet file as text."""
+    if isinstance(value, list | tuple):
+        return ", ".join(filter(None, map(as_text, value)))
+    if value is None or isinstance(value, dict | bytes) or value != value:
+        return ""
+    return str(value)
+
+
+def _from_csv(path, separator):
+    options = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "compression": None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more cells than the head has names
+        return pd.read_csv(path, sep=separator, index_col=False, **options).fillna("")
+
+
+def _from_jsonl(path):
+    rows = []
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            row = parse_json(line, f"{path}:{number}")
+            rows.append({key: as_text(value) for key, value in row.items()})
+    return pd.DataFrame(rows, dtype=object).fillna("")
+
+
+def parse_json(text, where):
+    """The object in a json text. Raises UserError, naming `where`, for anything else."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise UserError(f"{where}: not a json object; correct it")
+    return value
+
+
+def _from_parquet(path):
+    import pyarrow.parquet
+
+    table = pyarrow.parquet.ParquetFile(path).read()
+    return pd.DataFrame(
+        {name: pd.Series(map(as_text, table[name].to_pylist()), dtype=object) for name in table.column_names}
+    )

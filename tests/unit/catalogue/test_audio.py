@@ -1,0 +1,141 @@
+"""Spans of files in every format, and a reason for every file that cannot be read."""
+
+import struct
+
+import numpy as np
+import pytest
+from own_audio import melody, write, write_m4a
+
+from noencore.catalogue.audio import BadAudio, read_spans
+
+RATE = 22050
+WAVE = melody(3.0, seed=1, rate=RATE)
+
+
+def whole(frames, rate):
+    return [(0, frames)]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "error"), [("wav", 1e-4), ("flac", 1e-4), ("aiff", 1e-4), ("ogg", 0.1), ("mp3", 0.1)]
+)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_every_format_gives_the_wave_as_mono_at_its_own_rate(tmp_path, suffix, error, channels):
+    sides = np.stack([WAVE, 0.5 * WAVE], axis=1)[:, :channels]
+    path = write(tmp_path / f"a.{suffix}", sides, RATE)
+    rate, count, (mono,) = read_spans(path, whole)
+    assert (rate, count) == (RATE, channels)
+    assert mono.dtype == np.float32
+    size = min(len(mono), len(WAVE))
+    assert size > 0.97 * len(WAVE)
+    wanted = sides[:size].mean(axis=1)
+    assert np.sqrt(np.mean((mono[:size] - wanted) ** 2)) < error * np.sqrt(np.mean(wanted**2)) + 1e-4
+
+
+def test_what_libsndfile_cannot_read_ffmpeg_reads(tmp_path):
+    path = write_m4a(tmp_path / "a.m4a", WAVE, RATE)
+    rate, channels, (mono,) = read_spans(path, whole)
+    assert (rate, channels) == (RATE, 1)
+    assert abs(len(mono) - len(WAVE)) < 3000  # the coder's padding
+    middle = [abs(np.fft.rfft(wave[20000:40000])) for wave in (mono, WAVE)]
+    assert np.corrcoef(*middle)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.m4a"])
+def test_spans_are_parts_of_the_whole(tmp_path, name):
+    path = tmp_path / name
+    write_m4a(path, WAVE, RATE) if name.endswith("m4a") else write(path, WAVE, RATE)
+    _, _, (mono,) = read_spans(path, whole)
+    spans = [(20000, 5000), (0, 10), (100, 30000), (len(mono) - 7, 100), (len(mono) + 9, 5)]
+    _, _, parts = read_spans(path, lambda frames, rate: spans)
+    for part, (first, count) in zip(parts, spans):
+        np.testing.assert_array_equal(part, mono[first : first + count])
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff", "mp3", "ogg", "m4a"])
+def test_a_cut_off_file_is_no_shorter_file(tmp_path, suffix):
+    path = tmp_path / f"a.{suffix}"
+    cut(write_m4a(path, WAVE, RATE) if suffix == "m4a" else write(path, WAVE, RATE))
+    with pytest.raises(BadAudio) as caught:
+        read_spans(path, whole)
+    assert caught.value.status in ("truncated", "unreadable")
+    if suffix in ("wav", "flac", "aiff", "mp3"):
+        assert caught.value.status == "truncated"
+
+
+FOREIGN = {
+    "an empty file": b"",
+    "text": b"not audio at all\n" * 100,
+    "an archive": b"PK\x03\x04" + bytes(500),
+    "a playlist": b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n",
+    "a concat script": b"ffconcat version 1.0\nfile /etc/passwd\n",
+    "a pickle": b"\x80\x04\x95\x10\x00",
+    "noise": np.random.default_rng(0).bytes(5000),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("suffix", ["wav", "mp3", "m4a", "flac", "aac"])
+def test_a_foreign_file_is_unreadable(tmp_path, kind, suffix):
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(FOREIGN[kind])
+    with pytest.raises(BadAudio) as caught:
+        read_spans(path, whole)
+    assert caught.value.status == "unreadable"
+    assert str(tmp_path) not in caught.value.reason
+
+
+def wav_head(rate=RATE, channels=1, size=0):
+    """The head of a wav of 16 bits that claims `size` bytes of audio."""
+    block = 2 * channels
+    form = struct.pack("<HHIIHH", 1, channels, rate, (rate * block) & 0xFFFFFFFF, block, 16)
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36 + size)
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + form
+        + b"data"
+        + struct.pack("<I", size)
+    )
+
+
+def test_a_head_that_promises_hours_allocates_nothing(tmp_path):
+    """A file of 5 kB that says it has 3 GB."""
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_head(size=3_000_000_000) + bytes(5000))
+    with pytest.raises(BadAudio) as caught:
+        read_spans(path, whole)
+    assert caught.value.status == "truncated"
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(RATE, 200), (10, 1), (4_000_000, 1)])
+def test_impossible_rates_and_channels_are_refused(tmp_path, rate, channels):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav_head(rate, channels, 40000) + bytes(40000))
+    with pytest.raises(BadAudio) as caught:
+        read_spans(path, whole)
+    assert caught.value.status == "unreadable"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
+def test_a_recording_of_more_than_the_longest_is_refused(tmp_path, name, monkeypatch):
+    """Silence packs well: a small file may hold days."""
+    monkeypatch.setattr("noencore.catalogue.audio.LONGEST", 2.0)
+    path = tmp_path / name
+    write_m4a(path, WAVE, RATE) if name.endswith("m4a") else write(path, WAVE, RATE)
+    with pytest.raises(BadAudio) as caught:
+        read_spans(path, whole)
+    assert caught.value.status == "long"
+
+
+def test_a_name_like_an_option_or_a_protocol_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-i.m4a", "pipe:0.m4a", "file:x.m4a"):
+        write_m4a(tmp_path / "x.m4a", WAVE, RATE).rename(name)
+        assert read_spans(name, whole)[0] == RATE

@@ -1,0 +1,244 @@
+"""Every source makes the same listing, and what it cannot use is a row or one line."""
+
+import json
+import os
+
+import pandas as pd
+import pytest
+
+from noencore.catalogue.listing import LISTED
+from noencore.catalogue.sources import list_source, listing_digest, manifests
+from noencore.errors import UserError
+
+CUT = {"clips_per_work": 1, "clip_seconds": 1.0, "seed": 0}
+
+
+@pytest.fixture
+def music(tmp_path):
+    """A function: files by name, text or bytes, under a folder `music`; returns the folder."""
+
+    def make(*names, **texts):
+        for name, content in [*((name, b"1234") for name in names), *texts.items()]:
+            path = tmp_path / "music" / name.replace("__", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path / "music"
+
+    return make
+
+
+def folder(path, **more):
+    listing = list_source({"source": "folder", "path": str(path), **CUT, **more})
+    assert list(listing)[: len(LISTED)] == LISTED
+    return listing.set_index("file")
+
+
+def test_a_bare_folder_takes_artists_from_sub_folders_and_titles_from_names(music):
+    path = music("Ann/Album/01 First_song.flac", "Bob/x.mp3", "loose.wav", "Ann/cover.jpg", ".hidden.wav", ".git/a.wav")
+    rows = folder(path, licence="own")
+    assert rows["artist"].to_dict() == {
+        "Ann/Album/01 First_song.flac": "Ann",
+        "Bob/x.mp3": "Bob",
+        "loose.wav": "unknown",
+    }
+    assert rows["folder"].tolist() == ["Ann", "Bob", ""]
+    assert rows.loc["Ann/Album/01 First_song.flac", ["title", "caption"]].tolist() == ["First song"] * 2
+    assert set(rows["licence"]) == {"own"}
+    assert (rows["status"] == "").all()
+
+
+def test_an_archive_in_a_folder_is_a_row(music):
+    assert folder(music("a.wav", "b.zip"))["status"].to_dict() == {"a.wav": "", "b.zip": "unreadable"}
+
+
+def test_a_name_that_is_no_text_is_a_row(music):
+    """As an old file system or a hostile archive leaves it."""
+    path = music("a.wav")
+    for name in (b"caf\xe9.wav", b"two\nlines.wav"):
+        open(os.path.join(os.fsencode(path), name), "wb").close()
+    rows = folder(path)
+    assert rows["status"].to_dict() == {"a.wav": "", "caf?.wav": "invalid", "two?lines.wav": "invalid"}
+    assert all(map(str.isprintable, rows["title"]))
+
+
+def test_the_json_beside_a_file_is_read_as_audiocraft_writes_it(music):
+    info = {"artist": "A17", "title": "Song", "description": "Slow strings.", "keywords": "x", "bpm": None}
+    tags = {"artist": "A17", "name": "Named", "description": None, "genre": "jazz", "moods": ["calm", "warm"]}
+    path = music("In/a.wav", "In/b.wav", "In/c.wav", "In/d.wav")
+    for name, about in (("a", info), ("b", tags), ("c", {"artist": None})):
+        (path / f"In/{name}.json").write_text(json.dumps(about))
+    (path / "In/d.json").write_text('{"artist": "A1')
+    rows = folder(path)
+    fields = ["artist", "title", "caption", "status"]
+    assert rows[fields].to_numpy().tolist()[:3] == [
+        ["A17", "Song", "Slow strings.", ""],
+        ["A17", "Named", "jazz, calm, warm", ""],
+        ["In", "c", "c", ""],
+    ]
+    assert rows.loc["In/d.wav", "status"] == "invalid"  # it may have named the artist who opts out
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"\xff\xfe", b"[" * 100000, b" " * 2_000_000])
+def test_a_foreign_json_is_a_reason(music, content):
+    assert folder(music("a.wav", a__json=content))["status"].tolist() == ["invalid"]
+
+
+def test_a_json_that_is_a_link_out_of_the_folder_is_not_read(music, tmp_path):
+    path = music("a.wav")
+    (tmp_path / "secret.json").write_text('{"artist": "secret"}')
+    (path / "a.json").symlink_to(tmp_path / "secret.json")
+    assert folder(path)[["artist", "status"]].to_numpy().tolist() == [["unknown", "invalid"]]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+def test_metadata_in_the_folder_is_what_counts_first(music, suffix):
+    path = music("In/a.wav", "In/b.wav", "In/c.wav")
+    (path / "In/a.json").write_text('{"artist": "json", "description": "json"}')
+    table = pd.DataFrame(
+        {
+            "File_Name": ["In/a.wav", "./In/b.wav", "gone.wav"],
+            "artist": ["Ann", "Bob", "Bob"],
+            "text": ["", "Loud.", "Soft."],
+            "album": ["X", "Y", "Y"],
+            "sha256": ["1", "2", "3"],
+        }
+    )
+    manifest = path / f"metadata.{suffix}"
+    if suffix == "parquet":
+        table.to_parquet(manifest)
+    elif suffix == "jsonl":
+        table.to_json(manifest, orient="records", lines=True)
+    else:
+        table.to_csv(manifest, sep="\t" if suffix == "tsv" else ",", index=False)
+    rows = folder(path)
+    assert rows["status"].to_dict() == {"In/a.wav": "", "In/b.wav": "", "In/c.wav": "", "gone.wav": "missing"}
+    assert rows["artist"].tolist() == ["Ann", "Bob", "In", "Bob"]
+    assert rows["caption"].tolist()[:3] == ["json", "Loud.", "c"]
+    assert rows["album"].tolist() == ["X", "Y", "", "Y"]
+    assert "sha256" not in rows
+    assert manifests({"source": "folder", "path": str(path)}) == [str(manifest)]
+
+
+CSV = {"source": "csv", "columns": {"audio": "path", "caption": "words", "start": "from", "genre": "kind"}, **CUT}
+
+
+def test_a_csv_is_read_by_its_declared_columns(music):
+    path = music("a.wav", "b.wav")
+    text = 'path,words,from,kind,other\na.wav,"One, two",1.5,folk,1\nb.wav,NA,,,2\n../a.wav,x,0,x,3\n'
+    (path / "list.csv").write_text("\ufeff" + text)
+    rows = list_source({**CSV, "path": str(path / "list.csv")})
+    assert rows["caption"].tolist() == ["One, two", "NA", "x"]
+    assert rows["start"].fillna(-1).tolist() == [1.5, -1, 0]
+    assert rows["genre"].tolist() == ["folk", "", "x"]
+    assert rows["status"].tolist() == ["", "", "outside"]
+    assert "other" not in rows
+
+
+def test_root_says_where_the_names_of_a_csv_start(music, tmp_path):
+    path = music("deep/a.wav")
+    (tmp_path / "list.csv").write_text("path,words,from,kind\na.wav,x,,\n")
+    rows = list_source({**CSV, "path": str(tmp_path / "list.csv"), "root": str(path / "deep")})
+    assert rows[["file", "status"]].to_numpy().tolist() == [["a.wav", ""]]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("list.csv", "path,words,from\n", "no column 'kind'; it has path, words, from"),
+        ("list.csv", "path,words,from,kind\n", "has no rows"),
+        ("list.csv", "", "not a readable csv file"),
+        ("list.csv", "path,words,from,kind\na,b,c,d,e\n", "not a readable csv file"),
+        ("list.csv", b"path,words,from,kind\n\xff\xfe,b,c,d\n", "not a readable csv file"),
+        ("list.jsonl", '{"path": "a.wav"}\n[1]\n', "list.jsonl:2: not a json object"),
+        ("list.jsonl", "{" * 100000, "list.jsonl:1: not a json object"),
+        ("list.parquet", b"PAR1 no", "not a readable parquet file"),
+        ("list.csv.gz", b"\x1f\x8b", "not a manifest; its name must end in .csv"),
+        ("list.pkl", b"\x80\x04N.", "not a manifest"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_one_line(music, name, content, message):
+    path = music("a.wav") / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError) as caught:
+        list_source({**CSV, "path": str(path)})
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"source": "folder", "path": "nowhere"}, "nowhere: no such folder; correct catalogue.path"),
+        ({**CSV, "path": "nowhere.csv"}, "nowhere.csv: no such file"),
+        ({**CSV, "path": "x/y.csv"}, "x: no such folder; correct catalogue.root"),
+        ({**CSV, "path": "y.csv", "columns": {"audio": "a", "sha256": "b"}}, "columns: 'sha256' is a name that"),
+        ({"source": "song_describer", "path": "nowhere"}, "nowhere/song_describer.csv: no such file"),
+    ],
+)
+def test_what_is_not_there_is_one_line(settings, message):
+    with pytest.raises(UserError, match=message):
+        list_source({**settings, **CUT})
+
+
+def test_a_folder_without_audio_is_one_line(music):
+    with pytest.raises(UserError, match="no audio files"):
+        folder(music("readme.txt"))
+
+
+SONGS = """caption_id,track_id,caption,is_valid_subset,familiarity,artist_id,album_id,path,duration
+1,11,A calm piano,True,0,7,70,34/11.mp3,202.5
+2,11,"Piano, slow",,1,7,70,34/11.mp3,202.5
+3,12,Loud guitars,True,0,8,80,74/12.mp3,140.2
+4,13,Gone,True,0,8,80,75/13.mp3,140.2
+"""
+
+
+def test_song_describer_as_it_is_published(music):
+    path = music("audio/34/11.2min.mp3", "audio/74/12.mp3", song_describer__csv=SONGS)
+    rows = list_source({"source": "song_describer", "path": str(path), **CUT})
+    assert rows["file"].tolist() == ["34/11.2min.mp3", "34/11.2min.mp3", "74/12.mp3", "75/13.2min.mp3"]
+    assert rows["status"].tolist() == ["", "", "", "missing"]
+    assert rows["artist"].tolist() == ["7", "7", "8", "8"]
+    assert rows["title"][0] == "track 11"
+    assert rows["start"].isna().all()  # `duration` there is that of the whole track, not of the two minutes
+
+
+def test_song_describer_without_its_audio_says_what_to_do(music):
+    path = music(song_describer__csv=SONGS)
+    with pytest.raises(UserError, match="unpack the dataset's audio"):
+        list_source({"source": "song_describer", "path": str(path), **CUT})
+
+
+def test_several_sources_are_told_apart_by_their_names(music):
+    path = music("A/a.wav", "A/list.csv", "audio/34/11.2min.mp3", song_describer__csv=SONGS)
+    settings = {
+        "source": "several",
+        "parts": {
+            "mine": {"source": "folder", "path": str(path / "A")},
+            "elsewhere": {"source": "song_describer", "path": str(path)},
+        },
+    }
+    rows = list_source(settings)
+    assert rows["source"].value_counts().to_dict() == {"elsewhere": 4, "mine": 1}
+    assert not rows[["folder", "album", "artist"]].isna().any(axis=None)
+    assert manifests(settings) == [str(path / "song_describer.csv")]
+
+
+def test_the_digest_is_of_names_sizes_and_metadata(music):
+    path = music("A/a.wav", "A/b.wav")
+    settings = {"source": "folder", "path": str(path)}
+    before = listing_digest(settings)
+    (path / "A/a.wav").touch()
+    (path / "A/notes.txt").write_text("nothing")
+    assert listing_digest(settings) == before
+    moved = path.rename(path.with_name("moved"))
+    assert listing_digest({**settings, "path": str(moved)}) == before
+    seen = {before}
+    (moved / "A/a.wav").write_bytes(b"12345")
+    seen.add(listing_digest({**settings, "path": str(moved)}))
+    (moved / "A/a.json").write_text('{"artist": "B"}')
+    seen.add(listing_digest({**settings, "path": str(moved)}))
+    (moved / "A/b.wav").rename(moved / "A/c.wav")
+    seen.add(listing_digest({**settings, "path": str(moved)}))
+    assert len(seen) == 4

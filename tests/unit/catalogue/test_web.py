@@ -1,0 +1,184 @@
+"""Licensed addresses are fetched whole or with a reason, from a site on this machine that misbehaves in every way."""
+
+import io
+import time
+import urllib.request
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import soundfile
+from websites import Answer, running_site
+
+from noencore.catalogue.download import PARTS, Failure, Terms, fetch_all
+from noencore.catalogue.wanted import Wanted
+from noencore.catalogue.web import SameKind, fetch_file
+
+TERMS = Terms(workers=4, pause=0, retries=2, backoff=0, timeout=5, max_megabytes=1, min_share=0)
+
+
+@pytest.fixture(scope="module")
+def audio():
+    """A wav file of 200 kB, of noise."""
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(0).uniform(-0.5, 0.5, 100_000), 16000, "PCM_16", format="WAV")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def site():
+    with running_site() as running:
+        yield running
+
+
+@pytest.fixture
+def fetch(site, tmp_path):
+    """A function answers -> the row of a file that is answered so. It leaves nothing but whole files."""
+
+    def fetch_from(*answers, **terms):
+        site.requests.clear()
+        url = site.serve("/x.wav", *answers)
+        row = fetch_all([Wanted("x.wav", url)], tmp_path, fetch_file, replace(TERMS, **terms)).loc[0]
+        assert (tmp_path / "x.wav").exists() == (row["status"] == "ok")
+        assert not (tmp_path / PARTS).exists()
+        return row
+
+    return fetch_from
+
+
+@pytest.mark.parametrize("kind", ["audio/wav", "audio/x-wav", "application/octet-stream"])
+def test_a_good_answer_is_the_file(fetch, audio, tmp_path, kind):
+    row = fetch(Answer(audio, kind))
+    assert (row["status"], row["bytes"]) == ("ok", len(audio))
+    assert (tmp_path / "x.wav").read_bytes() == audio
+
+
+@pytest.mark.parametrize(
+    ("status", "word", "tries"),
+    [
+        *((404, "gone", 1), (410, "gone", 1), (401, "forbidden", 1), (403, "forbidden", 1), (451, "region", 1)),
+        *((429, "throttled", 3), (408, "server", 3), (500, "server", 3), (503, "server", 3), (400, "refused", 1)),
+    ],
+)
+def test_a_refusal_has_its_reason(fetch, site, status, word, tries):
+    row = fetch(Answer(status=status))
+    assert row["status"] == word
+    assert str(status) in row["reason"]
+    assert site.count("/x.wav") == tries
+
+
+def test_a_throttled_file_comes_later(fetch, site, audio):
+    assert fetch(Answer(status=429, headers={"Retry-After": "0"}), Answer(audio))["status"] == "ok"
+    assert site.count("/x.wav") == 2
+
+
+def test_retry_after_is_waited_for(fetch, audio):
+    begin = time.monotonic()
+    assert fetch(Answer(status=503, headers={"Retry-After": "1"}), Answer(audio))["status"] == "ok"
+    assert time.monotonic() - begin >= 1
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json", "image/png"])
+def test_a_page_in_place_of_audio_is_of_the_wrong_type(fetch, site, kind):
+    row = fetch(Answer(b"<html>please log in", f"{kind}; charset=utf-8"))
+    assert (row["status"], row["reason"]) == ("wrong_type", f"{kind} where audio should be")
+    assert site.count("/x.wav") == 1
+
+
+def test_a_page_that_says_it_were_audio_is_undecodable(fetch):
+    assert fetch(Answer(b"<html>please log in" * 99, "audio/wav"))["status"] == "undecodable"
+
+
+def test_a_dead_connection_is_tried_again(fetch, site, audio):
+    assert fetch(Answer(dead=True))["status"] == "connection"
+    assert site.count("/x.wav") == 3
+    assert fetch(Answer(dead=True), Answer(audio))["status"] == "ok"
+
+
+def test_a_host_that_does_not_answer_is_a_dead_connection(tmp_path):
+    with running_site() as gone:
+        url = gone.url
+    row = fetch_all([Wanted("x.wav", f"{url}/x.wav")], tmp_path, fetch_file, TERMS).loc[0]
+    assert (row["status"], row["reason"][:22]) == ("connection", "ConnectionRefusedError")
+
+
+@pytest.mark.parametrize("broken", [{"said": 300_000}, {"dead": 150_000}])
+def test_a_body_that_breaks_off_is_no_file(fetch, audio, broken):
+    assert fetch(Answer(audio, **broken))["status"] in ("truncated", "connection")
+
+
+def half(audio, **headers):
+    """150 kB of the audio, of an answer that promised all."""
+    return Answer(audio[:150_000], said=len(audio), headers=headers)
+
+
+def test_a_body_that_broke_off_is_continued_where_the_file_is_the_same(fetch, site, audio, tmp_path):
+    assert fetch(half(audio, ETag='"1"'), Answer(audio, ranges=True))["status"] == "ok"
+    asked = site.requests[1][1]
+    assert (asked["Range"], asked["If-Range"]) == ("bytes=150000-", '"1"')
+    assert (tmp_path / "x.wav").read_bytes() == audio
+
+
+@pytest.mark.parametrize("mark", [{}, {"ETag": 'W/"1"'}])
+def test_without_a_strong_mark_it_begins_anew(fetch, site, audio, tmp_path, mark):
+    assert fetch(half(audio, **mark), Answer(audio, ranges=True))["status"] == "ok"
+    assert "Range" not in site.requests[1][1]
+    assert (tmp_path / "x.wav").read_bytes() == audio
+
+
+def test_a_site_that_sends_all_again_is_not_mixed_up(fetch, audio, tmp_path):
+    other = audio[:44] + bytes(reversed(audio[44:]))
+    assert fetch(half(audio, ETag='"1"'), Answer(other, headers={"ETag": '"2"'}))["status"] == "ok"
+    assert (tmp_path / "x.wav").read_bytes() == other
+
+
+def test_a_slow_site_is_left_after_the_time_limit(fetch, site, audio):
+    row = fetch(Answer(audio, pause=0.05), timeout=0.2, retries=0)
+    assert row["status"] == "timeout"
+
+
+@pytest.mark.parametrize("tell", [True, False])
+def test_a_file_that_is_too_large_is_not_taken(fetch, site, audio, tell):
+    """Whether or not the site tells how large it is."""
+    row = fetch(Answer(audio * 6, said=None if tell else -1))
+    assert (row["status"], row["reason"]) == ("too_large", "more than 1 MB")
+    assert site.count("/x.wav") == 1
+
+
+def test_a_site_need_not_tell_how_large_a_file_is(fetch, audio):
+    assert fetch(Answer(audio, said=-1))["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "target", ["file:///etc/hostname", "ftp://127.0.0.1/x.wav", "data:audio/wav;base64,UklGRg==", "gopher://127.0.0.1/"]
+)
+def test_no_redirect_leads_to_another_kind_of_address(fetch, site, target):
+    row = fetch(Answer(status=302, headers={"Location": target}))
+    assert row["status"] == "refused"
+    assert site.count("/x.wav") == 1
+
+
+def test_a_redirect_to_another_page_is_followed_but_not_for_ever(fetch, site, audio):
+    site.serve("/y.wav", Answer(audio))
+    assert fetch(Answer(status=302, headers={"Location": "/x.wav?again"}))["status"] == "refused"
+    assert fetch(Answer(status=302, headers={"Location": "/y.wav"}))["status"] == "ok"
+
+
+def test_a_redirect_never_gives_up_encryption():
+    request = urllib.request.Request("https://example.org/x.wav")
+    with pytest.raises(Failure, match="redirected from https to http") as caught:
+        SameKind().redirect_request(request, None, 302, "Found", {}, "http://example.org/x.wav")
+    assert caught.value.status == "refused"
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://127.0.0.1/x", "/etc/hostname", "", "http://", "http:x"])
+def test_an_address_that_is_none_is_refused(tmp_path, url):
+    row = fetch_all([Wanted("x.wav", url)], tmp_path, fetch_file, TERMS).loc[0]
+    assert row["status"] == "refused"
+
+
+def test_tickets_are_in_no_reason_and_no_journal(site, tmp_path):
+    url = site.serve("/x.wav", Answer(status=403)) + "?ticket=secret"
+    row = fetch_all([Wanted("x.wav", url)], tmp_path, fetch_file, TERMS).loc[0]
+    assert row["status"] == "forbidden"
+    assert "secret" not in row["reason"] + (tmp_path / "fetched.jsonl").read_text()
