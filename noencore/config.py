@@ -10,7 +10,7 @@ from jsonschema.validators import extend
 
 from noencore.errors import UserError
 from noencore.experiment import RELEASED_SAMPLE_RATE, expanded, is_released
-from noencore.unlearning.recipes import make_recipe
+from noencore.unlearning.recipes import make_recipe, training_scope
 
 RESERVED = ("target", "gold")  # model names that no recipe may take
 
@@ -50,10 +50,15 @@ def _check_base(config):
         raise UserError(
             "config: gold.train_seeds: gold is trained like target, and target.train_seeds is empty; empty both"
         )
+    scope = training_scope(config["training"]["scope"])["name"]
+    if scope != "all" and not is_released(config):
+        raise UserError(
+            f"config: training.scope: {scope} leaves most weights of a new model as they were drawn; use all"
+        )
     if is_released(config) and config["catalogue"]["source"] == "tunes":
         raise UserError(
-            f"config: catalogue.source: tunes are played at 16000 Hz, and a released model hears {RELEASED_SAMPLE_RATE};"
-            " take another source"
+            f"config: catalogue.source: tunes are played at 16000 Hz, and a released model hears "
+            f"{RELEASED_SAMPLE_RATE}; take another source"
         )
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from noencore.embeddings import LANDMARKS, TEXT_AUDIO_MODELS
 from noencore.errors import UserError
 from noencore.split import LEARNED
-from noencore.unlearning.recipes import make_recipe, takes_steps
-
+from noencore.unlearning.recipes import make_recipe, takes_steps, training_scope
 
 SCRATCH = "scratch"  # the `model.init` of models that are made here from nothing
 RELEASED_SAMPLE_RATE = 32000  # Hz, of the codecs of mono MusicGen packages
@@ -61,7 +60,9 @@ def split_model_name(model):
 
 def training_spec(config, model):
     kind, seed = split_model_name(model)
-    return {"model": config["model"], "training": config["training"], "sets": LEARNED[kind], "seed": seed}
+    sizes = None if is_released(config) else {key: size for key, size in config["model"].items() if key != "init"}
+    training = {**config["training"], "scope": training_scope(config["training"]["scope"])}
+    return {"model": sizes, "training": training, "sets": LEARNED[kind], "seed": seed}
 
 
 def unlearn_spec(config, model):

@@ -53,7 +53,11 @@ def tree(tmp_path_factory, released_home):
     tree = Tree.of_repository(tmp_path_factory.mktemp("released") / "tree")
     for number, (artist, count) in enumerate(ARTISTS.items()):
         for work in range(count):
-            write(tree.root / "music" / artist / f"{work:02} Song {work}.flac", melody(2.4, 100 * number + work, RATE), RATE)
+            write(
+                tree.root / "music" / artist / f"{work:02} Song {work}.flac",
+                melody(2.4, 100 * number + work, RATE),
+                RATE,
+            )
     make_weights(tree.root / "weights")
     shutil.copytree(released_home / "hub", tree.root / "weights/hub", symlinks=True)
     repository = tree.root / "weights/hub" / REPOSITORY
