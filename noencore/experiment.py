@@ -15,6 +15,7 @@ from noencore.unlearning.recipes import make_recipe, takes_steps, training_scope
 
 SCRATCH = "scratch"  # the `model.init` of models that are made here from nothing
 RELEASED_SAMPLE_RATE = 32000  # Hz, of the codecs of mono MusicGen packages
+FRAME_RATE = 50  # tokens a second and codebook, of these codecs and of ours
 
 
 def is_released(config):

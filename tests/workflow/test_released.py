@@ -1,4 +1,4 @@
-"""The released track end to end: a package with its T5, released metric models, no training and no gold."""
+"""Released models end to end, by the presets at toy size: as they are (no gold), and fine-tuned by LoRA (with gold)."""
 
 import shutil
 
@@ -41,7 +41,7 @@ def toy(preset):
     config = yaml.safe_load((ROOT / f"presets/{preset}.yaml").read_text())
     config |= {key: TOY[key] for key in ("experiment", "catalogue", "split", "tokens", "unlearn_seeds", "score")}
     config["generate"] |= TOY["generate"]
-    config["run"] = ["ga"]
+    config["training"] = config.get("training", {}) | {"steps": 4}
     for recipe in config["recipes"].values():
         recipe |= {"steps": 2, "batch": 4} if "lr" in recipe else {}
     return config
@@ -68,7 +68,7 @@ def tree(tmp_path_factory, released_home):
 
 
 def test_the_paper_at_toy_size(tree):
-    config = toy("no-encore")
+    config = toy("no-encore") | {"run": ["ga"]}
     tree.run(config=config, configfiles=())
     metrics = pd.read_csv(tree.results / "tables/metrics.csv", keep_default_na=False, na_values=[""])
     assert set(metrics["model"]) == {"target-0", "ga-0"}
@@ -87,3 +87,25 @@ def test_the_paper_at_toy_size(tree):
         assert {key: file.metadata()[key] for key in ("card", "codebooks")} == {"card": "300", "codebooks": "4"}
         assert file.get_tensor(next(name for name in file.keys() if name.startswith("text/"))).shape[1] == 768  # noqa: SIM118
     assert tree.planned(config=config, configfiles=()) == []
+
+
+def test_opt_out_at_toy_size_and_its_model_as_a_package(tree):
+    config = toy("opt-out") | {"experiment": "own", "run": ["npo_lora"], "metrics": ["likelihood"]}
+    config["gold"] = {"train_seeds": [0]}
+    results, exported = tree.root / "results/own", "results/own/models/npo_lora-0/released"
+    tree.run("all", exported, config=config, configfiles=())
+    summary = pd.read_csv(results / "tables/summary.csv").set_index("recipe")
+    assert set(summary.index) == {"target", "gold", "npo_lora"}
+
+    released = load_released(tree.root / "weights/hub" / REPOSITORY).state_dict()
+    models = {name: load_model(results / f"models/{name}") for name in ("target-0", "gold-0", "npo_lora-0")}
+    starts = {"target-0": released, "gold-0": released, "npo_lora-0": models["target-0"].state_dict()}
+    for name, model in models.items():
+        for key, tensor in model.state_dict().items():
+            moved = not torch.equal(tensor, starts[name][key])
+            assert moved == (tensor.ndim == 2 and "layers" in key), (name, key)
+    package = load_released(tree.root / exported).state_dict()
+    assert all(torch.equal(tensor, package[key]) for key, tensor in models["npo_lora-0"].state_dict().items())
+    codec = "compression_state_dict.bin"
+    base = tree.root / "weights/hub" / REPOSITORY / "snapshots" / REVISION
+    assert (tree.root / exported / codec).read_bytes() == (base / codec).read_bytes()
