@@ -32,6 +32,7 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/tune.smk"
+include: "workflow/rules/fetch.smk"
 
 
 localrules:

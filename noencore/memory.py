@@ -1,9 +1,8 @@
 """How much memory a job needs, from parameters, batch, frames and what an optimizer keeps: an estimate.
 
 Constants were found by counting what autograd keeps of this model (tensors saved for the backward pass, by storage).
-Against the peaks of a training step in benchmarks/results/training-growth.json (fp32 on a CPU; nine sizes, each measured
-once, from 1.6 M to 420 M parameters) the estimate is 0.92 to 1.08 times as large. On a GPU none was
-measured.
+Against the peaks of a training step in benchmarks/results/training-growth.json (fp32 on a CPU; nine sizes from 1.6 M to
+420 M parameters, each measured once) the estimate is 0.92 to 1.08 times as large. On a GPU none was measured.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,7 @@
 """Released models end to end, by the presets at toy size: as they are (no gold), and fine-tuned by LoRA (with gold)."""
 
+import hashlib
+import json
 import shutil
 
 import pandas as pd
@@ -10,6 +12,7 @@ from own_audio import melody, write
 from safetensors import safe_open
 from standins import REVISION
 from standins_audio import make_weights
+from websites import Answer, running_site
 from workflow_tree import ROOT, Tree
 
 from noencore.musicgen.package import load_model
@@ -109,3 +112,41 @@ def test_opt_out_at_toy_size_and_its_model_as_a_package(tree):
     codec = "compression_state_dict.bin"
     base = tree.root / "weights/hub" / REPOSITORY / "snapshots" / REVISION
     assert (tree.root / exported / codec).read_bytes() == (base / codec).read_bytes()
+
+
+def serve_hub(site, repository, folder):
+    """Serve the files of a folder as the hub serves a repository."""
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    about = {"id": repository, "sha": REVISION, "siblings": [{"rfilename": path.name} for path in files]}
+    site.serve(f"/api/models/{repository}/revision/main", Answer(json.dumps(about).encode(), "application/json"))
+    for path in files:
+        body = path.read_bytes()
+        head = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Repo-Commit": REVISION}
+        site.serve(
+            f"/{repository}/resolve/{REVISION}/{path.name}", Answer(body, "application/octet-stream", headers=head)
+        )
+
+
+def test_fetch_brings_what_is_missing_and_the_run_asks_for_it(tree, released_home):
+    config = toy("opt-out") | {"experiment": "fetched", "weights": "empty", "metrics": ["likelihood"]}
+    options = {"config": config, "configfiles": ()}
+    done = tree.snakemake("-n", "--cores", "1", **options)
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(
+        "error: config: model.init: facebook/musicgen-small: no state_dict.bin in empty/hub; run `snak"
+    )
+    said = tree.run("preflight", **options).stderr
+    assert "missing: 5 files" in said
+    assert "largest job: " in said
+
+    t5 = released_home / "hub/models--t5-base/snapshots" / REVISION
+    with running_site() as site:
+        serve_hub(site, "facebook/musicgen-small", released_home / "package")
+        serve_hub(site, "t5-base", t5)
+        tree.run("fetch", environment={"HF_ENDPOINT": site.url}, **options)
+        asked = len(site.requests)
+        tree.run("fetch", environment={"HF_ENDPOINT": site.url}, **options)
+        assert len(site.requests) == asked
+    assert "missing: nothing" in tree.run("preflight", **options).stderr
+    assert "train gold-0" in tree.planned(**options)

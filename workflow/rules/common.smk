@@ -84,11 +84,12 @@ try:
     CODEC = str(BASE.codec) if BASE else OWN_CODEC
     if workflow.is_main_process:
         check_results(f"results/{config['experiment']}")
-        check_split_rule(
-            f"results/{config['experiment']}/catalogue.parquet",
-            made_with=catalogue_spec(),
-            split_spec=experiment.split_spec(config),
-        )
+        if not FETCHING:
+            check_split_rule(
+                f"results/{config['experiment']}/catalogue.parquet",
+                made_with=catalogue_spec(),
+                split_spec=experiment.split_spec(config),
+            )
         if Path(OWN_CODEC).exists():
             cure = "restore it (git checkout) or see presets/codec.yaml"
             check_whole(OWN_CODEC, cure)
@@ -166,16 +167,12 @@ def code(script):
 
 def tokens_spec(wildcards):
     encoders = {"base": BASE.encoders()} if BASE else {}
-    return canonical(
-        {"tokens": config["tokens"], "codec": CODEC_SHA256, **encoders}
-    )
+    return canonical({"tokens": config["tokens"], "codec": CODEC_SHA256, **encoders})
 
 
 def generate_spec(wildcards):
     place = {"base": BASE.place()} if BASE else {}
-    return canonical(
-        {"generate": config["generate"], "codec": CODEC_SHA256, **place}
-    )
+    return canonical({"generate": config["generate"], "codec": CODEC_SHA256, **place})
 
 
 def shards():
@@ -186,9 +183,7 @@ def shards():
 
 
 def training_spec(wildcards):
-    return canonical(
-        {**experiment.training_spec(config, wildcards.trained), **start()}
-    )
+    return canonical({**experiment.training_spec(config, wildcards.trained), **start()})
 
 
 def start():

@@ -23,7 +23,9 @@ if experiment.imported_models(config):
             mem_mb=2500,
             runtime=60,
         params:
-            spec=lambda wildcards: canonical({"init": config["model"]["init"], **start()}),
+            spec=lambda wildcards: canonical(
+                {"init": config["model"]["init"], **start()}
+            ),
             code=code("import_model.py"),
         script:
             "../scripts/import_model.py"
