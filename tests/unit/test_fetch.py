@@ -3,11 +3,13 @@
 import hashlib
 
 import pytest
+from hub_site import serve_hub
+from huggingface_hub import constants
 from websites import Answer, running_site
 
 from noencore.embeddings.weights import WeightFile
 from noencore.errors import UserError
-from noencore.fetch import describe, fetch_file, missing_files
+from noencore.fetch import describe, fetch_file, fetch_missing, missing_files
 
 BODY = bytes(range(256)) * 40
 SIZE, DIGEST = len(BODY), hashlib.sha256(BODY).hexdigest()
@@ -106,3 +108,40 @@ def test_the_preflight_says_sizes_places_and_memory(tmp_path):
     assert "facebook/musicgen-small: state_dict.bin (about 840 MB)" in text
     assert "snakemake fetch" in text
     assert "largest job: unlearn ga, 13 GB" in text
+
+
+@pytest.fixture
+def hub_site(site, monkeypatch):
+    """The site as the hub that this process asks."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", site.url)
+    template = site.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    return site
+
+
+def served(site, released_home, **said):
+    serve_hub(site, "facebook/musicgen-small", released_home / "package", **said)
+    serve_hub(site, "t5-base", next((released_home / "hub/models--t5-base/snapshots").iterdir()))
+
+
+def test_a_package_comes_first_and_then_what_it_names(hub_site, released_home, tmp_path):
+    served(hub_site, released_home)
+    config, said = config_of(tmp_path, metrics=["likelihood"]), []
+    fetch_missing(config, said.append)
+    assert [line.partition(":")[0] for line in said] == ["facebook/musicgen-small", "t5-base"]
+    assert missing_files(config) == []
+
+
+def test_a_damaged_file_of_the_hub_is_not_kept(hub_site, released_home, tmp_path):
+    served(hub_site, released_home, said={"state_dict.bin": "a" * 64})
+    config = config_of(tmp_path, metrics=["likelihood"])
+    with pytest.raises(UserError, match=r"state_dict\.bin came damaged, its sha256 is not aaaaaaaa"):
+        fetch_missing(config, lambda line: None)
+    assert "state_dict.bin" in {one.file for one in missing_files(config)}
+
+
+def test_without_a_hub_it_is_one_line(hub_site, tmp_path):
+    with pytest.raises(UserError, match="facebook/musicgen-small: cannot be fetched") as caught:
+        fetch_missing(config_of(tmp_path, metrics=["likelihood"]), lambda line: None)
+    assert "\n" not in str(caught.value)
