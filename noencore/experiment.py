@@ -218,6 +218,12 @@ def catalogue_spec(config):
     }
 
 
+def catalogue_minutes(spec, threads):
+    """How long the job of a catalogue may take: half an hour, and a minute for 60 files a thread, half their speed."""
+    rows = int(json.loads(spec).get("listing", "0-").split("-")[0])
+    return 30 + rows // (60 * threads)
+
+
 def catalogue_manifests(config):
     """Tables that the catalogue is read from."""
     if config["catalogue"]["source"] == "tunes":

@@ -84,7 +84,7 @@ def _read_with_ffmpeg(path, choose):
     """Twice through the file: to count its frames, which headers tell badly, and to keep the spans."""
     frames, rate, channels, declared = 0, 0, 0, None
     for block, about in _decode(path):
-        frames, (rate, channels, declared) = frames + block.shape[1], about
+        frames, (rate, channels, declared) = frames + len(block), about
         _check(frames, rate, channels)
     if frames == 0:
         raise BadAudio("unreadable", "no audio in it")
@@ -93,7 +93,7 @@ def _read_with_ffmpeg(path, choose):
     spans = choose(frames, rate)
     kept, place = [[] for _ in spans], 0
     for block, _ in _decode(path):
-        mono = block.mean(axis=0)
+        mono = block.mean(axis=1)
         for pieces, (first, count) in zip(kept, spans):
             pieces.append(mono[max(0, first - place) : max(0, first + count - place)])
         place += len(mono)
@@ -101,7 +101,7 @@ def _read_with_ffmpeg(path, choose):
 
 
 def _decode(path):
-    """Blocks float32 [channels, n] of the first audio stream, each with (rate, channels, declared seconds or None).
+    """Blocks float32 [n, channels] of the first audio stream, each with (rate, channels, declared seconds or None).
 
     FFmpeg is given an open file and the format's name, so neither a name nor a playlist makes it open anything else.
     """
@@ -114,7 +114,8 @@ def _decode(path):
         declared = container.duration / av.time_base if container.duration else None
         rate, channels = stream.rate, stream.channels
         _check(0, rate, channels)
-        resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
+        # Channels interleaved: PyAV 18.1 dies of eight planes.
+        resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=rate)
         for frame in container.decode(stream):
             for same in resampler.resample(frame):
-                yield same.to_ndarray(), (rate, channels, declared)
+                yield same.to_ndarray().reshape(-1, channels), (rate, channels, declared)

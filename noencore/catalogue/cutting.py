@@ -19,6 +19,7 @@ import soundfile
 import soxr
 
 from noencore import fingerprint
+from noencore.catalogue import kept
 from noencore.catalogue.audio import BadAudio, read_spans
 from noencore.catalogue.listing import LISTED, recordings
 from noencore.catalogue.near_duplicates import duplicate_pairs, merge_groups, sketch
@@ -30,6 +31,7 @@ SLACK = 0.05  # s that a recording may lack of its last window; made up with sil
 HEARD = 60.0  # s from the middle of each recording that the fingerprint is made of
 CHUNK = 16  # recordings a process takes at a time
 
+UNUSED = "catalogue.unused.csv"  # beside the log: also there where too few recordings can be used
 COLUMNS = [
     *("clip_id", "source", "artist", "work_id", "group", "title", "caption", "start", "duration", "path", "sha256"),
     *("licence", "status", "reason", "file", "rate", "channels", "loudness", "duplicate_of"),
@@ -49,16 +51,16 @@ class Cut:
     sample_rate: int
 
 
-def build_catalogue(listing, cut, audio_directory, workers=1, progress=iter):
+def build_catalogue(listing, cut, audio_directory, workers=1, progress=iter, store=None):
     """Cut the recordings of a listing into 16-bit wav files; returns the catalogue, one row a clip or unused recording.
 
-    Paths are relative to the parent of `audio_directory`.
+    Paths are relative to the parent of `audio_directory`. store: a directory for this version of the code, where clips
+    are kept for the next run.
     """
     rows, sketches, works = [], [], []
     both = recordings(listing)
-    for recording, (clips, heard) in zip(
-        both.to_dict("records"), _cut_all(both, cut, Path(audio_directory), workers, progress)
-    ):
+    work = partial(_cut_recording, cut=cut, directory=Path(audio_directory), store=store and Path(store))
+    for recording, (clips, heard) in zip(both.to_dict("records"), _cut_all(both, work, workers, progress)):
         rows += clips
         if heard is not None:
             sketches.append(heard)
@@ -68,8 +70,7 @@ def build_catalogue(listing, cut, audio_directory, workers=1, progress=iter):
     catalogue["group"] = [groups.get(work, work) for work in catalogue["work_id"]]
     catalogue["duplicate_of"] = [twins.get(work, "") for work in catalogue["work_id"]]
     extra = sorted(set(listing) - {*LISTED, *COLUMNS})
-    catalogue = catalogue.reindex(columns=[*COLUMNS, *extra]).sort_values("clip_id", ignore_index=True)
-    return catalogue
+    return catalogue.reindex(columns=[*COLUMNS, *extra]).sort_values("clip_id", ignore_index=True)
 
 
 def check_usable(catalogue, least):
@@ -81,7 +82,7 @@ def check_usable(catalogue, least):
         why = ", ".join(f"{name} {count}" for name, count in catalogue["status"].value_counts().items())
         raise UserError(
             f"config: catalogue.min_usable: {usable} of {there} recordings can be used, and {least:.0%} are asked for "
-            f"({why}); mend the files that the log names, or lower the key"
+            f"({why}); mend those that logs/{UNUSED} names, or lower the key"
         )
 
 
@@ -94,18 +95,18 @@ def describe(catalogue):
         lines.append(f"not used, {status}: {len(rows)} (first: {first['file']}: {first['reason']})")
     twins = used[used["duplicate_of"] != ""]
     if len(twins):
-        mixed = (used.groupby("group")["artist"].nunique() > 1).sum()
+        groups = used.groupby("group")[["artist", "work_id"]].nunique()
         lines.append(
-            f"near-duplicates: {twins['work_id'].nunique()} works in {twins['group'].nunique()} groups, "
-            f"{mixed} of them under several artists; a group is split as one work"
+            f"near-duplicates: {twins['work_id'].nunique()} works in {twins['group'].nunique()} groups "
+            f"of up to {groups['work_id'].max()} works, {(groups['artist'] > 1).sum()} of them under several artists; "
+            "a group is split as one work"
         )
     return lines
 
 
-def _cut_all(both, cut, directory, workers, progress):
+def _cut_all(both, work, workers, progress):
     """(rows, sketch or None) of each recording, in order. A recording that kills its process is a row like others."""
     todo = both.to_dict("records")
-    work = partial(_cut_recording, cut=cut, directory=directory)
     context = multiprocessing.get_context("fork")
     done = 0
     bar = iter(progress(todo))
@@ -132,10 +133,34 @@ def _cut_alone(work, recording, context):
             return _unused(recording, BadAudio("unreadable", "the decoder crashed on it")), None
 
 
-def _cut_recording(recording, cut, directory):
+def _cut_recording(recording, cut, directory, store):
     if recording["status"]:
         return _unused(recording, BadAudio(recording["status"], recording["reason"])), None
     path = os.path.join(recording["root"], recording["file"])
+
+    def wav_of(window):
+        return directory / f"{recording['recording']}-{window:03d}.wav"
+
+    try:
+        key = kept.key_of(recording, path, cut) if store else ""
+        measured = kept.find(store, key, wav_of) if store else None
+        if measured is None:
+            measured = _measure(recording, path, cut, wav_of)
+            if store:
+                kept.keep(store, key, measured, wav_of)
+    except BadAudio as bad:
+        return _unused(recording, bad), None
+    except OSError as error:
+        return _unused(recording, BadAudio("unreadable", f"cannot be read: {error.strerror}")), None
+    heard = measured["sketch"] and (
+        np.array(measured["sketch"][0], np.uint64),
+        np.array(measured["sketch"][1], np.int32),
+    )
+    return _rows(recording, measured, cut, directory.name), heard
+
+
+def _measure(recording, path, cut, wav_of):
+    """What the audio of a recording says: rate, channels, its windows as `clips`, its `sketch`; wav files written."""
     windows = []
 
     def choose(frames, rate):
@@ -143,18 +168,25 @@ def _cut_recording(recording, cut, directory):
         starts = [round(start * rate) for _, start in windows]
         return [*((first, round(cut.clip_seconds * rate)) for first in starts), _heard(recording, frames, rate)]
 
-    try:
-        rate, channels, waves = read_spans(path, choose)
-    except BadAudio as bad:
-        return _unused(recording, bad), None
-    about = {**_about(recording), "rate": rate, "channels": channels, "duration": cut.clip_seconds}
+    rate, channels, waves = read_spans(path, choose)
+    clips = [
+        {"window": window, "start": start, **_write(wav_of(window), wave, rate, cut)}
+        for (window, start), wave in zip(windows, waves)
+    ]
+    return {"rate": rate, "channels": channels, "clips": clips, "sketch": _sketch(waves[-1], rate)}
+
+
+def _rows(recording, measured, cut, folder):
+    about = {**_about(recording), "rate": measured["rate"], "channels": measured["channels"]}
     captions, turn = recording["caption"], zlib.crc32(recording["recording"].encode())
     rows = []
-    for number, ((window, start), wave) in enumerate(zip(windows, waves)):
-        caption = captions[(number + turn) % len(captions)]
-        row = {**about, "clip_id": f"{recording['recording']}-{window:03d}", "start": start, "caption": caption}
-        rows.append({**row, **_write(row["clip_id"], wave, rate, cut, directory)})
-    return rows, _sketch(waves[-1], rate)
+    for number, clip in enumerate(measured["clips"]):
+        row = {**about, **clip, "duration": cut.clip_seconds, "caption": captions[(number + turn) % len(captions)]}
+        row["clip_id"] = f"{recording['recording']}-{row.pop('window'):03d}"
+        if row["status"] == "ok":
+            row["path"] = f"{folder}/{row['clip_id']}.wav"
+        rows.append(row)
+    return rows
 
 
 def _about(recording):
@@ -196,10 +228,11 @@ def _heard(recording, frames, rate):
 def _sketch(wave, rate):
     if not np.isfinite(wave).all():
         return None
-    return sketch(soxr.resample(wave, rate, fingerprint.SAMPLE_RATE, quality="HQ"))
+    keys, times = sketch(soxr.resample(wave, rate, fingerprint.SAMPLE_RATE, quality="HQ"))
+    return [keys.tolist(), times.tolist()]
 
 
-def _write(clip_id, wave, rate, cut, directory):
+def _write(path, wave, rate, cut):
     """Columns of one clip: its file where it is good, else status and reason."""
     wanted = round(cut.clip_seconds * rate)
     if len(wave) < wanted - SLACK * rate - 1:
@@ -211,11 +244,7 @@ def _write(clip_id, wave, rate, cut, directory):
     wave = np.clip(np.pad(wave, (0, size - len(wave))), -1.0, 1.0)
     loudness = 10 * np.log10(max(float(np.mean(np.square(wave, dtype=np.float64))), 1e-12))
     if loudness < SILENCE:
-        return {"status": "silent", "reason": f"{loudness:.0f} dBFS", "loudness": loudness}
-    path = directory / f"{clip_id}.wav"
+        return {"status": "silent", "reason": f"{loudness:.0f} dBFS", "loudness": round(loudness, 2)}
     with atomic(path) as temporary:
         soundfile.write(temporary, wave, cut.sample_rate, "PCM_16", format="WAV")
-    return {
-        **{"path": f"{directory.name}/{path.name}", "sha256": sha256(path)},
-        **{"loudness": round(loudness, 2), "status": "ok", "reason": ""},
-    }
+    return {"status": "ok", "reason": "", "loudness": round(loudness, 2), "sha256": sha256(path)}

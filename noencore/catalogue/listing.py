@@ -60,7 +60,7 @@ def place_files(names, root, suffixes=DEMUXERS):
 class Place:
     """A function name -> (file, size, status, reason), for names in or under `root`."""
 
-    def __init__(self, root, suffixes):
+    def __init__(self, root, suffixes=DEMUXERS):
         self.given, self.root = os.path.abspath(root), os.path.realpath(root)
         self.suffixes, self.parents = suffixes, {}
 

@@ -28,7 +28,7 @@ def list_manifest(settings, name="csv"):
     for column in columns:
         if column not in (*KNOWN, *FIELDS) and not is_free_name(column):
             raise UserError(f"config: catalogue.columns: '{column}' is a name that the catalogue needs; choose another")
-    table = read_table(path)
+    table = read_table(path, set(columns.values()))
     check_columns(table, columns.values(), path)
     if table.empty:
         raise UserError(f"{path}: has no rows; give a manifest that names audio files")

@@ -59,8 +59,9 @@ def manifests(settings):
 
 
 def listing_digest(settings):
-    """16 hex digits over all that the listing says: names, sizes and metadata, not times and not the folder's place."""
+    """`<rows>-<16 hex digits>` over all that the listing says: names, sizes, metadata; not times, not where it lies."""
     rows = list_source(settings).drop(columns="root")
     rows = rows.sort_values(list(rows.columns), ignore_index=True)
     hashed = pd.util.hash_pandas_object(rows[sorted(rows)], index=False).to_numpy()
-    return hashlib.sha256(",".join(sorted(rows)).encode() + hashed.tobytes()).hexdigest()[:16]
+    digest = hashlib.sha256(",".join(sorted(rows)).encode() + hashed.tobytes()).hexdigest()[:16]
+    return f"{len(rows)}-{digest}"

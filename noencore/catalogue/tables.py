@@ -11,10 +11,11 @@ from noencore.errors import UserError
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
-def read_table(path):
+def read_table(path, columns=None):
     """A manifest as a frame of text, missing values as "". Raises UserError, naming file and line, where it cannot.
 
     A list in a jsonl or parquet file is its items with commas between them; what is nested deeper counts as missing.
+    columns: those that are wanted; of a parquet file, which may hold the audio itself, no other is read.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -23,7 +24,7 @@ def read_table(path):
         raise UserError(f"{path}: no such file; correct the path under catalogue in the config")
     try:
         if path.suffix.lower() == ".parquet":
-            return _from_parquet(path)
+            return _from_parquet(path, columns)
         if path.suffix.lower() == ".jsonl":
             return _from_jsonl(path)
         return _from_csv(path, "\t" if path.suffix.lower() == ".tsv" else ",")
@@ -80,10 +81,11 @@ def parse_json(text, where):
     return value
 
 
-def _from_parquet(path):
+def _from_parquet(path, columns):
     import pyarrow.parquet
 
-    table = pyarrow.parquet.ParquetFile(path).read()
+    file = pyarrow.parquet.ParquetFile(path)
+    table = file.read(columns=[name for name in file.schema_arrow.names if columns is None or name in columns])
     return pd.DataFrame(
         {name: pd.Series(map(as_text, table[name].to_pylist()), dtype=object) for name in table.column_names}
     )

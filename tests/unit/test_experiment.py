@@ -166,52 +166,6 @@ def test_reference_values_are_those_that_the_recipe_of_the_model_reads(config):
     assert experiment.all_reference_kinds({**config, "run": ["none"]}) == []
 
 
-def test_a_grid_is_all_points_of_its_values(config):
-    config["tune"] = {"ga": {"lr": [1.0, 2.0], "forget.cap": [True, False]}, "none": {"steps": [5]}}
-    assert experiment.tune_grid(config) == {
-        "ga_1": {"recipe": "ga", "parameters": {"forget.cap": True, "lr": 1.0}},
-        "ga_2": {"recipe": "ga", "parameters": {"forget.cap": True, "lr": 2.0}},
-        "ga_3": {"recipe": "ga", "parameters": {"forget.cap": False, "lr": 1.0}},
-        "ga_4": {"recipe": "ga", "parameters": {"forget.cap": False, "lr": 2.0}},
-        "none_1": {"recipe": "none", "parameters": {"steps": 5}},
-    }
-    made = experiment.expanded(config)
-    assert made["run"] == ["ga_1", "ga_2", "ga_3", "ga_4", "none_1"]
-    assert made["recipes"]["ga_2"] == {"forget": {"name": "gradient_ascent", "cap": True}, "lr": 2.0}
-    assert made["recipes"]["ga"] == config["recipes"]["ga"]
-    assert experiment.expanded(made) == made
-
-
-def test_a_grid_keeps_the_other_parameters_of_a_part(config):
-    config["recipes"]["lora"] = {"forget": "npo", "scope": {"name": "lora", "rank": 4}, "lr": 1e-4, "steps": 3}
-    config["tune"] = {"lora": {"scope.alpha": [8.0]}}
-    assert experiment.expanded(config)["recipes"]["lora_1"]["scope"] == {"name": "lora", "rank": 4, "alpha": 8.0}
-    assert config["recipes"]["lora"]["scope"] == {"name": "lora", "rank": 4}
-
-
-def test_a_grid_of_no_recipe_is_refused(config):
-    config["tune"] = {"npo": {"lr": [1.0]}}
-    with pytest.raises(UserError, match="config: tune: no recipe 'npo'; defined are ga, none, rl_caption, unused"):
-        experiment.expanded(config)
-
-
-def test_without_a_grid_a_config_is_as_it_is(config):
-    assert experiment.expanded(config) is config
-
-
-def test_the_split_needs_the_most_that_any_stage_asks_of_a_set(config):
-    assert experiment.split_spec(config)["needed"] == {"forget": 48, "utility": 8, "holdout": 16}
-
-
-def test_a_codec_that_is_not_there_is_an_error_unless_it_will_be_trained(config, tmp_path):
-    with pytest.raises(UserError, match=r"config: codec\.weights: no file nowhere\.safetensors"):
-        experiment.codec_path(config)
-    assert experiment.codec_path({**config, "codec_training": {}}) == "nowhere.safetensors"
-    path = tmp_path / "codec.safetensors"
-    path.touch()
-    assert experiment.codec_path({"codec": {"weights": str(path)}}) == str(path)
-
-
 def test_what_is_compared_and_with_what(config):
     config["comparison"] = {"margins": {"nll_caption": 0.05}}
     spec = experiment.compare_spec(config)
@@ -286,6 +240,11 @@ def test_the_catalogue_of_tunes_follows_its_keys_alone():
     assert experiment.catalogue_manifests(config) == []
 
 
+def test_a_large_catalogue_is_given_more_time():
+    assert experiment.catalogue_minutes('{"catalogue": {}}', threads=4) == 30
+    assert experiment.catalogue_minutes('{"listing": "100000-0123"}', threads=4) == 30 + 416
+
+
 def test_a_codec_that_is_none_of_ours_has_no_rate(tmp_path):
     codec = tmp_path / "codec.safetensors"
     assert experiment.codec_sample_rate(codec) == 16000  # to be trained
@@ -295,3 +254,49 @@ def test_a_codec_that_is_none_of_ours_has_no_rate(tmp_path):
     codec.write_bytes(b"nonsense")
     with pytest.raises(UserError, match="not a codec of ours"):
         experiment.codec_sample_rate(codec)
+
+
+def test_a_grid_is_all_points_of_its_values(config):
+    config["tune"] = {"ga": {"lr": [1.0, 2.0], "forget.cap": [True, False]}, "none": {"steps": [5]}}
+    assert experiment.tune_grid(config) == {
+        "ga_1": {"recipe": "ga", "parameters": {"forget.cap": True, "lr": 1.0}},
+        "ga_2": {"recipe": "ga", "parameters": {"forget.cap": True, "lr": 2.0}},
+        "ga_3": {"recipe": "ga", "parameters": {"forget.cap": False, "lr": 1.0}},
+        "ga_4": {"recipe": "ga", "parameters": {"forget.cap": False, "lr": 2.0}},
+        "none_1": {"recipe": "none", "parameters": {"steps": 5}},
+    }
+    made = experiment.expanded(config)
+    assert made["run"] == ["ga_1", "ga_2", "ga_3", "ga_4", "none_1"]
+    assert made["recipes"]["ga_2"] == {"forget": {"name": "gradient_ascent", "cap": True}, "lr": 2.0}
+    assert made["recipes"]["ga"] == config["recipes"]["ga"]
+    assert experiment.expanded(made) == made
+
+
+def test_a_grid_keeps_the_other_parameters_of_a_part(config):
+    config["recipes"]["lora"] = {"forget": "npo", "scope": {"name": "lora", "rank": 4}, "lr": 1e-4, "steps": 3}
+    config["tune"] = {"lora": {"scope.alpha": [8.0]}}
+    assert experiment.expanded(config)["recipes"]["lora_1"]["scope"] == {"name": "lora", "rank": 4, "alpha": 8.0}
+    assert config["recipes"]["lora"]["scope"] == {"name": "lora", "rank": 4}
+
+
+def test_a_grid_of_no_recipe_is_refused(config):
+    config["tune"] = {"npo": {"lr": [1.0]}}
+    with pytest.raises(UserError, match="config: tune: no recipe 'npo'; defined are ga, none, rl_caption, unused"):
+        experiment.expanded(config)
+
+
+def test_without_a_grid_a_config_is_as_it_is(config):
+    assert experiment.expanded(config) is config
+
+
+def test_the_split_needs_the_most_that_any_stage_asks_of_a_set(config):
+    assert experiment.split_spec(config)["needed"] == {"forget": 48, "utility": 8, "holdout": 16}
+
+
+def test_a_codec_that_is_not_there_is_an_error_unless_it_will_be_trained(config, tmp_path):
+    with pytest.raises(UserError, match=r"config: codec\.weights: no file nowhere\.safetensors"):
+        experiment.codec_path(config)
+    assert experiment.codec_path({**config, "codec_training": {}}) == "nowhere.safetensors"
+    path = tmp_path / "codec.safetensors"
+    path.touch()
+    assert experiment.codec_path({"codec": {"weights": str(path)}}) == str(path)

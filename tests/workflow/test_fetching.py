@@ -64,8 +64,8 @@ def config(site, tree):
         "catalogue": {
             **{"source": "several", "clips_per_work": 2, "clip_seconds": 4.0, "seed": 0},
             "parts": {
-                "caps": {"source": "musiccaps", "path": "caps.csv", "url": site.url + "/watch/{ytid}"},
                 "stock": {"source": "pond5", "path": "stock.csv"},
+                "caps": {"source": "musiccaps", "path": "caps.csv", "url": site.url + "/watch/{ytid}"},
             },
         },
         "split": {

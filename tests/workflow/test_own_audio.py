@@ -51,6 +51,8 @@ def test_the_log_says_how_many_were_used_and_why_not_the_others(own):
     log = (own.results / "logs/catalogue.log").read_text()
     assert "66 clips of 33 works by 3 artists" in log
     assert "not used, unreadable: 1 (first: Bob/00 Song 0.ogg: " in log
+    unused = pd.read_csv(own.results / "logs/catalogue.unused.csv")
+    assert unused[["file", "status"]].to_numpy().tolist() == [["Bob/00 Song 0.ogg", "unreadable"]]
 
 
 def test_what_is_the_same_runs_nothing_and_another_file_runs_the_catalogue(own):

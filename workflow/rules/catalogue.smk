@@ -2,10 +2,7 @@
 CATALOGUE_SCRIPT = (
     "catalogue.py" if config["catalogue"]["source"] == "tunes" else "own_audio.py"
 )
-
-
-def fetch_spec(wildcards):
-    return canonical(experiment.fetch_spec(config, wildcards.part))
+CATALOGUE_MB = 2000 if CATALOGUE_SCRIPT == "catalogue.py" else 4000
 
 
 # On the submitting host, which has internet where compute nodes have none. The files go to a store beside all runs,
@@ -46,8 +43,10 @@ rule catalogue:
         "../../envs/data.yaml"
     threads: 4
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=CATALOGUE_MB,
+        runtime=lambda wildcards, threads: experiment.catalogue_minutes(
+            catalogue_spec(), threads
+        ),
     params:
         spec=lambda wildcards: catalogue_spec(),
         code=code(CATALOGUE_SCRIPT),

@@ -175,6 +175,10 @@ def generate_spec(wildcards):
     return canonical({"generate": config["generate"], "codec": CODEC_SHA256, **place})
 
 
+def fetch_spec(wildcards):
+    return canonical(experiment.fetch_spec(config, wildcards.part))
+
+
 def shards():
     return [
         f"<run>/tokens/shard-{shard}.safetensors"

@@ -2,6 +2,7 @@
 
 import struct
 
+import av
 import numpy as np
 import pytest
 from own_audio import melody, write, write_m4a
@@ -39,6 +40,26 @@ def test_what_libsndfile_cannot_read_ffmpeg_reads(tmp_path):
     assert abs(len(mono) - len(WAVE)) < 3000  # the coder's padding
     middle = [abs(np.fft.rfft(wave[20000:40000])) for wave in (mono, WAVE)]
     assert np.corrcoef(*middle)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 8])
+def test_ffmpeg_averages_channels_too(tmp_path, channels):
+    sides = np.random.default_rng(0).uniform(-0.5, 0.5, (RATE, channels))
+    path = remux(write(tmp_path / "a.flac", sides, RATE, "PCM_16"), tmp_path / "a.mka")
+    rate, count, (mono,) = read_spans(path, whole)
+    assert (rate, count, len(mono)) == (RATE, channels, RATE)
+    np.testing.assert_allclose(mono, sides.mean(axis=1), atol=1e-4)
+
+
+def remux(path, target):
+    """The flac stream of one file in a matroska container."""
+    with av.open(str(path), format="flac") as source, av.open(str(target), "w") as container:
+        stream = container.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    return target
 
 
 @pytest.mark.parametrize("name", ["a.flac", "a.m4a"])

@@ -194,4 +194,61 @@ def test_the_same_music_under_two_artists_is_one_group(music):
     assert works.loc["Ann", "group"] == works.loc["Cid", "group"] != works.loc["Bob", "group"]
     assert works.loc["Cid", "duplicate_of"] == works.loc["Ann", "work_id"]
     assert works.loc["Bob", "duplicate_of"] == ""
-    assert describe(catalogue)[-1].startswith("near-duplicates: 2 works in 1 groups, 1 of them under several artists")
+    assert describe(catalogue)[-1].startswith("near-duplicates: 2 works in 1 groups of up to 2 works, 1 of them under")
+
+
+@pytest.fixture
+def kept_run(music, tmp_path, monkeypatch):
+    """A function run, cut -> (catalogue, wav bytes by name, names of the decoded files), all with one store."""
+    decoded, read = tmp_path / "decoded.txt", cutting.read_spans
+
+    def read_spans(path, choose):
+        with decoded.open("a") as file:  # in another process
+            file.write(f"{os.path.basename(path)}\n")
+        return read(path, choose)
+
+    monkeypatch.setattr(cutting, "read_spans", read_spans)
+
+    def run(name, cut=CUT):
+        decoded.write_text("")
+        listing = list_source({"source": "folder", "path": str(music)})
+        catalogue = build_catalogue(listing, cut, tmp_path / name / "audio", store=tmp_path / "store")
+        wavs = {path.name: path.read_bytes() for path in (tmp_path / name / "audio").iterdir()}
+        return catalogue, wavs, sorted(decoded.read_text().split())
+
+    return run
+
+
+def test_what_was_cut_before_is_not_decoded_again(music, kept_run):
+    plain = cut(music, run="plain")
+    first, wavs, decoded = kept_run("first")
+    pd.testing.assert_frame_equal(first, plain)
+    assert decoded == ["one.flac", "two.m4a"]
+    write(music / "Cid/three.wav", melody(2.0, 3))
+    (music / "metadata.csv").write_text("file,caption\nAnn/one.flac,Other words\n")
+    second, more, decoded = kept_run("second")
+    assert decoded == ["three.wav"]
+    assert {name: more[name] for name in wavs} == wavs
+    old = second[second["artist"] != "Cid"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(old.drop(columns="caption"), first.drop(columns="caption"))
+    assert set(old[old["artist"] == "Ann"]["caption"]) == {"Other words"}
+
+
+def test_another_file_cut_or_seed_is_decoded_again(music, kept_run):
+    kept_run("first")
+    write(music / "Ann/one.flac", melody(6.5, 9, 22050), 22050)
+    assert kept_run("other file")[2] == ["one.flac"]
+    assert kept_run("other seed", Cut(3, 1.0, 1, 16000))[2] == ["one.flac", "two.m4a"]
+
+
+@pytest.mark.parametrize("pattern", ["*.wav", "*.json"])
+@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(path.read_bytes()[:50])])
+def test_a_damaged_entry_is_made_again(kept_run, tmp_path, pattern, damage):
+    """Also where a run's wav, a link to the same file, was written over."""
+    first, wavs, _ = kept_run("first")
+    damage(sorted((tmp_path / "store").rglob(pattern))[0])
+    again, same, decoded = kept_run("again")
+    assert len(decoded) == 1
+    pd.testing.assert_frame_equal(again, first)
+    assert same == wavs
+    assert kept_run("third")[2] == []

@@ -1,11 +1,14 @@
 """Names and text in a manifest are data: none leads out of the root, and every refused row says why."""
 
 import os
+import re
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from noencore.catalogue.listing import clean_text, make_listing, place_files, recordings, title_of
+from noencore.catalogue.listing import UNPRINTABLE, Place, clean_text, make_listing, place_files, recordings, title_of
 
 
 @pytest.fixture
@@ -73,6 +76,24 @@ def test_where_a_name_leads(root, name, status):
     assert place["file"].isprintable()
     if not status:
         assert (root / place["file"]).resolve().is_relative_to(root.resolve())
+
+
+PARTS = ["..", ".", "", "~", "good.wav", "sub", "-i.flac", "link.wav", "away", "far.wav", "outside.wav", "music"]
+NAMES = st.lists(st.sampled_from(PARTS), max_size=6).map("/".join) | st.text(max_size=20).map("{}.wav".format)
+
+
+@given(NAMES)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_name_leads_out_of_the_root(root, name):
+    place = Place(root)
+    for given_name in (name, f"{root}/{name}"):
+        file, size, status, _ = place(given_name)
+        assert not re.search(f"[{UNPRINTABLE}]", file)
+        assert (size >= 0) == (status == "")
+        if not status:
+            assert (root / file).resolve().is_relative_to(root.resolve())
+            assert ".." not in file.split("/")
+            assert (root / file).read_bytes() == b"1234"
 
 
 def test_a_root_that_is_a_link_itself_is_followed(root):

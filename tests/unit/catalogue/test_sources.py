@@ -134,6 +134,14 @@ def test_a_csv_is_read_by_its_declared_columns(music):
     assert "other" not in rows
 
 
+def test_a_parquet_is_read_by_its_declared_columns(music):
+    path = music("a.wav")
+    table = pd.DataFrame({"path": ["a.wav"], "words": [["one", "two"]], "from": [2.5], "kind": [None], "bytes": [b"x"]})
+    table.to_parquet(path / "list.parquet")
+    rows = list_source({**CSV, "path": str(path / "list.parquet")})
+    assert rows[["caption", "start", "genre", "status"]].to_numpy().tolist() == [["one, two", 2.5, "", ""]]
+
+
 def test_root_says_where_the_names_of_a_csv_start(music, tmp_path):
     path = music("deep/a.wav")
     (tmp_path / "list.csv").write_text("path,words,from,kind\na.wav,x,,\n")
