@@ -8,9 +8,6 @@ rule fetch:
     localrule: True
     conda:
         "../../envs/audio.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=240,
     params:
         spec=spec("model", "weights", "metrics", "embeddings", "text_audio", "copying"),
         code=code("fetch.py"),
@@ -24,9 +21,6 @@ rule preflight:
     localrule: True
     conda:
         "../../envs/audio.yaml"
-    resources:
-        mem_mb=2000,
-        runtime=5,
     params:
         spec=canonical(config),
         code=code("preflight.py"),
