@@ -21,8 +21,10 @@ include: "workflow/rules/codec.smk"
 include: "workflow/rules/split.smk"
 include: "workflow/rules/tokens.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/import_model.smk"
 include: "workflow/rules/reference.smk"
 include: "workflow/rules/unlearn.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/generate.smk"
 include: "workflow/rules/embed.smk"
@@ -30,6 +32,7 @@ include: "workflow/rules/measure.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/tune.smk"
+include: "workflow/rules/fetch.smk"
 
 
 localrules:

@@ -153,6 +153,14 @@ class ReleasedCodec(Codec):
         self.config = ReleasedCodecConfig(int(model.sample_rate), hop, model.num_codebooks, int(model.cardinality))
 
 
+def open_codec(path, base=None, codebooks=None):
+    """The codec of an experiment: a file of ours, or that of a released package.
+
+    base: None, or dict package (its directory), hub. codebooks: of the language model, where there is a base.
+    """
+    return ReleasedCodec(base["package"], codebooks, base["hub"]) if base else Codec(path)
+
+
 def _from_file(path, stored):
     """The EncodecModel that a package's codec file holds."""
     config, state = read_config(path, stored), read_state(path, stored)

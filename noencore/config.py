@@ -9,8 +9,8 @@ from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
 from noencore.errors import UserError
-from noencore.experiment import expanded
-from noencore.unlearning.recipes import make_recipe
+from noencore.experiment import RELEASED_SAMPLE_RATE, expanded, is_released
+from noencore.unlearning.recipes import make_recipe, training_scope
 
 RESERVED = ("target", "gold")  # model names that no recipe may take
 
@@ -34,10 +34,32 @@ def check_config(config, schema_path):
     for name, entry in config["recipes"].items():
         make_recipe(name, entry)
     model, clip = config["model"], config["catalogue"]["clip_seconds"]
-    if model["dim"] % (2 * model["heads"]):
+    _check_base(config)
+    if not is_released(config) and model["dim"] % (2 * model["heads"]):
         raise UserError(f"config: model.dim: {model['dim']} is not a multiple of 2 * heads ({2 * model['heads']})")
     if max(config["generate"]["prompt_seconds"]) >= clip:
         raise UserError(f"config: generate.prompt_seconds: must be shorter than catalogue.clip_seconds ({clip})")
+
+
+def _check_base(config):
+    """Refuse what no model can start from, or no codec can read."""
+    seeds, gold = config["target"]["train_seeds"], config.get("gold", {}).get("train_seeds", [])
+    if not seeds and not is_released(config):
+        raise UserError("config: target.train_seeds: a model from scratch has to be trained; give one seed")
+    if not seeds and gold:
+        raise UserError(
+            "config: gold.train_seeds: gold is trained like target, and target.train_seeds is empty; empty both"
+        )
+    scope = training_scope(config["training"]["scope"])["name"]
+    if scope != "all" and not is_released(config):
+        raise UserError(
+            f"config: training.scope: {scope} leaves most weights of a new model as they were drawn; use all"
+        )
+    if is_released(config) and config["catalogue"]["source"] == "tunes":
+        raise UserError(
+            f"config: catalogue.source: tunes are played at 16000 Hz, and a released model hears "
+            f"{RELEASED_SAMPLE_RATE}; take another source"
+        )
 
 
 def _check_schema(config, schema):

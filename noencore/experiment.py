@@ -11,7 +11,21 @@ from pathlib import Path
 from noencore.embeddings import LANDMARKS, TEXT_AUDIO_MODELS
 from noencore.errors import UserError
 from noencore.split import LEARNED
-from noencore.unlearning.recipes import make_recipe, takes_steps
+from noencore.unlearning.recipes import make_recipe, takes_steps, training_scope
+
+SCRATCH = "scratch"  # the `model.init` of models that are made here from nothing
+RELEASED_SAMPLE_RATE = 32000  # Hz, of the codecs of mono MusicGen packages
+FRAME_RATE = 50  # tokens a second and codebook, of these codecs and of ours
+
+
+def is_released(config):
+    """Whether the models start from a released package."""
+    return config.get("model", {}).get("init", SCRATCH) != SCRATCH
+
+
+def imported_models(config):
+    """The target, where it is the released model itself: no training, and no gold (the released track)."""
+    return [] if config["target"]["train_seeds"] else ["target-0"]
 
 
 def trained_models(config):
@@ -30,11 +44,11 @@ def unlearned_models(config):
 
 def models(config):
     """All models of the experiment, in the order of the tables."""
-    return trained_models(config) + unlearned_models(config)
+    return imported_models(config) + trained_models(config) + unlearned_models(config)
 
 
 def target_model(config):
-    return f"target-{config['target']['train_seeds'][0]}"
+    return f"target-{[*config['target']['train_seeds'], 0][0]}"
 
 
 def split_model_name(model):
@@ -47,7 +61,9 @@ def split_model_name(model):
 
 def training_spec(config, model):
     kind, seed = split_model_name(model)
-    return {"model": config["model"], "training": config["training"], "sets": LEARNED[kind], "seed": seed}
+    sizes = None if is_released(config) else {key: size for key, size in config["model"].items() if key != "init"}
+    training = {**config["training"], "scope": training_scope(config["training"]["scope"])}
+    return {"model": sizes, "training": training, "sets": LEARNED[kind], "seed": seed}
 
 
 def unlearn_spec(config, model):
@@ -172,6 +188,19 @@ def of_own_source(config, default, given):
     return {**config, "catalogue": catalogue, "split": {**config["split"], **selectors}}
 
 
+def of_own_model(config, default, given):
+    """The config where `model.init` is another than in `default` (config.yaml), else as it is.
+
+    The sizes that config.yaml gives its own model do not hold for a released one: those that the user's files and
+    options (`given`) say nothing of are left out.
+    """
+    model = config["model"]
+    if not isinstance(model, dict) or model.get("init") == default["model"]["init"]:
+        return config
+    said = given.get("model", {})
+    return {**config, "model": {key: value for key, value in model.items() if key == "init" or key in said}}
+
+
 def catalogue_spec(config):
     """What the catalogue is made from: for the user's own audio also its listing and the codec's sample rate.
 
@@ -185,7 +214,7 @@ def catalogue_spec(config):
     return {
         "catalogue": settings,
         "listing": listing_digest(settings),
-        "sample_rate": codec_sample_rate(codec_path(config)),
+        "sample_rate": RELEASED_SAMPLE_RATE if is_released(config) else codec_sample_rate(codec_path(config)),
     }
 
 

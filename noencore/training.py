@@ -7,7 +7,7 @@ a batch (classifier-free guidance) is a function of seed and step.
 import math
 import resource
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ import torch
 from noencore.checkpoints import Checkpoint
 from noencore.errors import UserError
 from noencore.musicgen.loss import set_nll, token_nll
-from noencore.musicgen.model import MusicGenLM
+from noencore.scopes import SCOPES
 from noencore.split import SETS, clip_ids
 from noencore.tokens import load_clips
 
@@ -25,7 +25,8 @@ from noencore.tokens import load_clips
 class TrainingRecipe:
     """How target and gold are trained.
 
-    p_uncond: share of batches without captions (MusicGen: 0.3). checkpoint_activations: see `MusicGenLM`.
+    p_uncond: share of batches without captions (MusicGen: 0.3). checkpoint_activations: see `MusicGenLM`. scope: dict
+    name (a key of `SCOPES` that needs no forget gradient) and its parameters.
     """
 
     steps: int
@@ -35,6 +36,7 @@ class TrainingRecipe:
     weight_decay: float
     p_uncond: float
     checkpoint_activations: bool = False
+    scope: dict = field(default_factory=lambda: {"name": "all"})
 
 
 @dataclass
@@ -90,17 +92,23 @@ def without_captions(clips):
     return clips
 
 
-def train_model(config, clips, recipe, seed, checkpoint_path, progress=iter):
-    """Train a model from scratch on all of `clips` (a tokens.Clips); returns (model in eval mode, Cost).
+def train_model(model, clips, recipe, seed, checkpoint_path, progress=iter):
+    """Train `model` (untrained or a released one) on all of `clips` (a tokens.Clips), in place; returns (model in eval
+    mode, Cost).
 
-    Resumes from `checkpoint_path` where an earlier run left one. On a GPU the loss is computed under bf16 autocast.
-    Raises UserError where the loss leaves the finite numbers.
+    seed: of the order of clips, of hidden captions and of adapters. Resumes from `checkpoint_path` where an earlier run
+    left one. On a GPU the loss is computed under bf16 autocast. Raises UserError where the loss leaves the finite
+    numbers.
     """
+    require_fp32(model)
     device = torch.device(pick_device())
-    model = MusicGenLM(config, seed=seed).to(device)
+    model = model.to(device)
     model.checkpoint_activations = recipe.checkpoint_activations
+    parameters = dict(recipe.scope)
+    scope = SCOPES[parameters.pop("name")](model, None, seed, **parameters)
+    weights = list(scope.weights.values())
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.weight_decay, fused=True
+        weights, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.weight_decay, fused=True
     )
     checkpoint = Checkpoint(checkpoint_path, model, optimizer)
     done, notes = checkpoint.resume()
@@ -117,11 +125,12 @@ def train_model(config, clips, recipe, seed, checkpoint_path, progress=iter):
             raise UserError(f"config: training.lr: the loss is {loss.item()} at step {step}; lower it")
         optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         seen += batch.codes.numel()
         checkpoint.save(step + 1, {"tokens": seen, "seconds": spent + time.monotonic() - started})
     checkpoint.remove()
+    scope.merge()
     seconds = spent + time.monotonic() - started
     return model.eval(), Cost(seconds, recipe.steps, seen, peak_memory_mb(device.type), device.type)
 

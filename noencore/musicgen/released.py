@@ -75,6 +75,12 @@ def text_encoder_name(package, hub=None):
     return str(_value(path, read_config(path, read_package(path)), "conditioners.description.t5.name"))
 
 
+def released_config(package, hub=None):
+    """The ModelConfig of a released package. Raises UserError as `load_released` does."""
+    path = find_package(package, hub) / MODEL_FILE
+    return _model_config(path, read_package(path))
+
+
 def save_released(model, base, directory):
     """Write `model` as a released package: the package in directory `base` with its `best_state` replaced.
 

@@ -211,6 +211,13 @@ def make_recipe(name, entry):
     return recipe
 
 
+def training_scope(value):
+    """The scope of target and gold (`training.scope`) as a dict of its name and all its parameters."""
+    table = {name: part for name, part in SCOPE.items() if name != "salun"}  # that one ranks weights by a forget loss
+    choice = _choice("config: training.scope", value, table)
+    return {"name": choice.name, **choice.parameters}
+
+
 KEYS = sorted(one.name for one in fields(Recipe) if one.name != "name")
 
 

@@ -13,6 +13,7 @@ import torch
 
 from noencore.checkpoints import Checkpoint
 from noencore.errors import UserError
+from noencore.scopes import SCOPES
 from noencore.training import (
     Cost,
     autocast,
@@ -24,7 +25,6 @@ from noencore.training import (
 )
 from noencore.unlearning.batches import Batches
 from noencore.unlearning.objectives import FORGET_LOSSES, REMAIN_LOSSES
-from noencore.unlearning.scopes import SCOPES
 from noencore.unlearning.watch import Watch
 
 BLOWN_UP = 1e4  # a step's loss, in absolute value

@@ -1,6 +1,7 @@
 """Every config that we ship passes; every mistake ends in one line that names its key."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from snakemake.utils import update_config
 
 from noencore.config import check_config
 from noencore.errors import UserError
+from noencore.experiment import of_own_model, of_own_source
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
@@ -41,7 +43,9 @@ def test_every_preset_merged_onto_the_default_passes(preset):
     searched = preset.with_name(preset.name.replace("-tune", ""))  # a grid goes over the recipes that it searches for
     for path in dict.fromkeys((searched, preset)):
         before = copy.deepcopy(config)
-        update_config(config, yaml.safe_load(path.read_text()))
+        given = yaml.safe_load(path.read_text())
+        update_config(config, given)
+        config = of_own_model(of_own_source(config, DEFAULT, given), DEFAULT, given)
         assert config != before
     check_config(config, SCHEMA)
 
@@ -52,8 +56,40 @@ def test_checking_does_not_change_the_config():
     assert config == DEFAULT
 
 
-def test_a_released_track_without_gold_passes():
+def test_a_config_without_gold_passes():
     check_config(changed(gold=...), SCHEMA)
+
+
+FOLDER = {"source": "folder", "path": "music", "clips_per_work": 1, "clip_seconds": 5.0, "seed": 0}
+RELEASED = {"model": {"init": "facebook/musicgen-small"}, "catalogue": FOLDER}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"catalogue": DEFAULT["catalogue"]}, "catalogue.source: tunes are played at 16000 Hz"),
+        ({"model": {"init": "facebook/musicgen-small", "dim": 64}}, "model: unknown key 'dim'; known are init"),
+        ({"model": {}}, "model: 'init' is a required property"),
+        ({"target__train_seeds": []}, "gold.train_seeds: gold is trained like target"),
+        (
+            {**{"model": DEFAULT["model"], "target__train_seeds": []}, "gold": ...},
+            "target.train_seeds: a model from scra",
+        ),
+        ({"training__scope": "salun"}, "training.scope: 'salun' is not one of all, cross_attention, lora"),
+        ({"training__scope": {"name": "lora", "rank": 0}}, "training.scope.rank: 0 is out of bounds"),
+        ({"model": DEFAULT["model"], "training__scope": "lora"}, "training.scope: lora leaves most weights of a new"),
+    ],
+)
+def test_a_mistake_about_a_released_model_is_one_line(change, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        check_config(changed(**{**RELEASED, **change}), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "change", [{}, {"target__train_seeds": [], "gold__train_seeds": []}, {"training__scope": "lora"}]
+)
+def test_a_released_model_passes_on_both_tracks(change):
+    check_config(changed(**{**RELEASED, **change}), SCHEMA)
 
 
 @pytest.mark.parametrize(

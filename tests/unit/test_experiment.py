@@ -13,8 +13,8 @@ from noencore.files import write_tensors
 CONFIG = {
     "codec": {"weights": "nowhere.safetensors"},
     "split": {"forget": {"artist": "X"}, "dev": 0.25, "seed": 0},
-    "model": {"dim": 32, "layers": 2, "heads": 2},
-    "training": {"steps": 2, "lr": 1e-3, "checkpoint_activations": False},
+    "model": {"init": "scratch", "dim": 32, "layers": 2, "heads": 2},
+    "training": {"steps": 2, "lr": 1e-3, "checkpoint_activations": False, "scope": "all"},
     "target": {"train_seeds": [0]},
     "gold": {"train_seeds": [1, 0]},
     "run": ["rl_caption", "none", "ga"],
@@ -82,6 +82,39 @@ def test_target_and_gold_differ_in_the_sets_that_they_learn_alone(config):
     assert target == gold
 
 
+def test_a_new_model_has_sizes_and_a_released_one_its_own(config):
+    assert experiment.training_spec(config, "gold-0")["model"] == {"dim": 32, "layers": 2, "heads": 2}
+    config["model"] = {"init": "facebook/musicgen-small"}
+    config["training"]["scope"] = {"name": "lora", "rank": 4}
+    spec = experiment.training_spec(config, "gold-0")
+    assert (spec["model"], spec["training"]["scope"]) == (None, {"name": "lora", "rank": 4, "alpha": 16.0})
+
+
+def test_without_training_the_released_model_is_the_target(config):
+    config["model"] = {"init": "facebook/musicgen-small"}
+    for kind in ("target", "gold"):
+        config[kind]["train_seeds"] = []
+    assert experiment.target_model(config) == "target-0"
+    assert experiment.models(config) == ["target-0", *experiment.unlearned_models(config)]
+    assert (experiment.imported_models(config), experiment.trained_models(config)) == (["target-0"], [])
+    config["target"]["train_seeds"] = [3]
+    assert (experiment.imported_models(config), experiment.target_model(config)) == ([], "target-3")
+
+
+@pytest.mark.parametrize(
+    ("given", "model"),
+    [
+        ({"model": {"init": "owner/name"}}, {"init": "owner/name"}),
+        ({"model": {"init": "owner/name", "dim": 8}}, {"init": "owner/name", "dim": 8}),
+        ({"model": {"dim": 8}}, {"init": "scratch", "dim": 8, "layers": 2, "heads": 2}),
+    ],
+)
+def test_the_sizes_of_the_default_model_do_not_hold_for_a_released_one(config, given, model):
+    default = copy.deepcopy(config)
+    update_config(config, given)
+    assert experiment.of_own_model(config, default, given)["model"] == model
+
+
 SPECS = {
     "split": experiment.split_spec,
     "training": lambda config: experiment.training_spec(config, "gold-0"),
@@ -131,6 +164,21 @@ def test_reference_values_are_those_that_the_recipe_of_the_model_reads(config):
     assert experiment.reference_kinds(config, "none-1") == []
     assert experiment.all_reference_kinds({**config, "run": ["npo", "none"]}) == ["forget_nll", "remain_caption"]
     assert experiment.all_reference_kinds({**config, "run": ["none"]}) == []
+
+
+def test_what_is_compared_and_with_what(config):
+    config["comparison"] = {"margins": {"nll_caption": 0.05}}
+    spec = experiment.compare_spec(config)
+    assert (spec["target"], spec["margins"]) == ("target-0", {"nll_caption": 0.05})
+    assert spec["models"] == experiment.models(config)
+
+
+@pytest.mark.parametrize(("seconds", "prompt"), [([0, 2, 1.0], "1s"), ([0.5, 0], "0.5s"), ([0], "0s")])
+def test_the_summary_shows_the_first_embedding_and_the_shortest_prompt(config, seconds, prompt):
+    config |= {"embeddings": ["vggish", "codec"], "text_audio": "tagtext"}
+    config["generate"]["prompt_seconds"] = seconds
+    names = experiment.tables_spec(config)["names"]
+    assert names == {"embedding": "vggish", "text_audio": "tagtext", "prompt": prompt}
 
 
 DEFAULT = {
@@ -252,18 +300,3 @@ def test_a_codec_that_is_not_there_is_an_error_unless_it_will_be_trained(config,
     path = tmp_path / "codec.safetensors"
     path.touch()
     assert experiment.codec_path({"codec": {"weights": str(path)}}) == str(path)
-
-
-def test_what_is_compared_and_with_what(config):
-    config["comparison"] = {"margins": {"nll_caption": 0.05}}
-    spec = experiment.compare_spec(config)
-    assert (spec["target"], spec["margins"]) == ("target-0", {"nll_caption": 0.05})
-    assert spec["models"] == experiment.models(config)
-
-
-@pytest.mark.parametrize(("seconds", "prompt"), [([0, 2, 1.0], "1s"), ([0.5, 0], "0.5s"), ([0], "0s")])
-def test_the_summary_shows_the_first_embedding_and_the_shortest_prompt(config, seconds, prompt):
-    config |= {"embeddings": ["vggish", "codec"], "text_audio": "tagtext"}
-    config["generate"]["prompt_seconds"] = seconds
-    names = experiment.tables_spec(config)["names"]
-    assert names == {"embedding": "vggish", "text_audio": "tagtext", "prompt": prompt}

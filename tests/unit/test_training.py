@@ -13,6 +13,7 @@ from noencore.codec import CodecConfig
 from noencore.errors import UserError
 from noencore.files import write_tensors
 from noencore.musicgen.loss import set_nll, token_nll
+from noencore.musicgen.model import MusicGenLM
 from noencore.split import SETS
 from noencore.tokens import codec_shape_metadata
 from noencore.training import (
@@ -41,7 +42,9 @@ def train(tiny_config, make_clips, tmp_path):
 
     def call(recipe=RECIPE, clips=None, seed=0, progress=iter):
         clips = make_clips(10) if clips is None else clips
-        return train_model(tiny_config, clips, recipe, seed, tmp_path / f"run-{seed}.safetensors", progress)
+        return train_model(
+            MusicGenLM(tiny_config, seed=seed), clips, recipe, seed, tmp_path / f"run-{seed}.safetensors", progress
+        )
 
     return call
 
@@ -203,3 +206,30 @@ def test_dev_clips_are_those_of_each_set(tmp_path):
         "holdout": ["clip4"],
         "utility": ["clip6"],
     }
+
+
+def test_a_released_model_is_fine_tuned_by_adapters_alone(make_model, make_clips, tmp_path):
+    """What LoRA does not adapt stays to the last bit, what it adapts moves by a matrix of its rank."""
+    clips, start = make_clips(10), make_model(seed=5)
+    recipe = replace(RECIPE, scope={"name": "lora", "rank": 2, "alpha": 4.0})
+    trained, _ = train_model(make_model(seed=5), clips, recipe, 0, tmp_path / "run.safetensors")
+    assert trained.state_dict().keys() == start.state_dict().keys()
+    for (name, before), after in zip(start.state_dict().items(), trained.state_dict().values()):
+        moved = after - before
+        if "layers" in name and before.ndim == 2:
+            assert 0 < torch.linalg.matrix_rank(moved, rtol=1e-3) <= 2, name
+        else:
+            assert not moved.any(), name
+    assert mean_nll(trained, clips).mean() < mean_nll(start, clips).mean()
+
+
+def test_interrupted_fine_tuning_by_adapters_goes_on_to_the_same_weights(make_model, make_clips, tmp_path, stop_after):
+    recipe = replace(RECIPE, scope={"name": "lora", "rank": 2, "alpha": 4.0})
+
+    def run(name, progress=iter):
+        return train_model(make_model(seed=5), make_clips(10), recipe, 0, tmp_path / name, progress)[0]
+
+    calm = run("calm")
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", stop_after(4))
+    assert same_weights(run("stopped"), calm)

@@ -11,7 +11,9 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "__pycache__", ".*_cache", "*.tmp")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv", ".snakemake", "results", "weights", "__pycache__", ".*_cache", "*.tmp"
+)
 TINY = "tests/workflow/tiny.yaml"
 
 MODELS = ("target-0", "gold-0", "ga-0", "ga-1", "none-0")

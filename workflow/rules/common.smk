@@ -14,7 +14,7 @@ STARTED = time.time()
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
-from noencore import experiment
+from noencore import base, experiment
 from noencore.config import check_config
 from noencore.digest import canonical, code_digest
 from noencore.embeddings import LANDMARKS
@@ -46,6 +46,10 @@ os.environ.update(
 )
 
 
+# What these rules look for may be missing. Snakemake tells no Snakefile what it was asked for.
+FETCHING = bool({"fetch", "preflight"} & set(sys.argv))
+
+
 def spec(*keys):
     """The config's values at some top-level keys, as canonical JSON."""
     return canonical({key: config[key] for key in keys})
@@ -65,18 +69,32 @@ try:
             given=workflow.config_settings.overwrite_config,
         )
     )
+    config.update(
+        experiment.of_own_model(
+            config,
+            default=yaml.safe_load((ROOT / "config.yaml").read_text()),
+            given=workflow.config_settings.overwrite_config,
+        )
+    )
     check_config(config, ROOT / "workflow/schemas/config.schema.yaml")
     config.update(experiment.expanded(config))
-    CODEC = experiment.codec_path(config)
+    # The small codec of our own: also an embedding, whatever model is looked at.
+    OWN_CODEC = experiment.codec_path(config)
+    BASE = base.find_base(config)
+    CODEC = str(BASE.codec) if BASE else OWN_CODEC
     if workflow.is_main_process:
         check_results(f"results/{config['experiment']}")
-        check_split_rule(
-            f"results/{config['experiment']}/catalogue.parquet",
-            made_with=catalogue_spec(),
-            split_spec=experiment.split_spec(config),
-        )
-        if Path(CODEC).exists():
-            check_whole(CODEC, "restore it (git checkout) or see presets/codec.yaml")
+        if not FETCHING:
+            check_split_rule(
+                f"results/{config['experiment']}/catalogue.parquet",
+                made_with=catalogue_spec(),
+                split_spec=experiment.split_spec(config),
+            )
+        if Path(OWN_CODEC).exists():
+            cure = "restore it (git checkout) or see presets/codec.yaml"
+            check_whole(OWN_CODEC, cure)
+        if BASE and not FETCHING:
+            base.check_base(config["model"]["init"], BASE)
         if not workflow.deployment_settings.deployment_method:
             check_weights(config)
             check_fetching(config)
@@ -94,7 +112,8 @@ if workflow.is_main_process:
         print(*(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
 
 # The codec comes from outside: a param tells by its content whether it is another one, and rules take it as ancient().
-CODEC_SHA256 = sha256(CODEC) if Path(CODEC).exists() else ""
+OWN_CODEC_SHA256 = sha256(OWN_CODEC) if Path(OWN_CODEC).exists() else ""
+CODEC_SHA256 = BASE.codec_sha256() if BASE else OWN_CODEC_SHA256
 
 # Where there is a card, its jobs take turns (profiles/default); without one they run side by side on the cores.
 # On a cluster it is the profile that asks for cards (profiles/slurm), since the submitting host may have none.
@@ -102,7 +121,7 @@ GPU = int(Path(os.devnull).with_name("nvidia0").exists())
 
 
 wildcard_constraints:
-    trained=r"(target|gold)-\d+",
+    trained="|".join(experiment.trained_models(config)) or "none",
     unlearned="|".join(f"{recipe}-[0-9]+" for recipe in sorted(config["recipes"])),
     model=r"[a-z][a-z0-9_]*-\d+",
     shard=r"\d+",
@@ -146,8 +165,14 @@ def code(script):
     return code_digest(ROOT / "workflow/scripts" / script, ROOT)
 
 
-def spec_and_codec(key):
-    return canonical({key: config[key], "codec": CODEC_SHA256})
+def tokens_spec(wildcards):
+    encoders = {"base": BASE.encoders()} if BASE else {}
+    return canonical({"tokens": config["tokens"], "codec": CODEC_SHA256, **encoders})
+
+
+def generate_spec(wildcards):
+    place = {"base": BASE.place()} if BASE else {}
+    return canonical({"generate": config["generate"], "codec": CODEC_SHA256, **place})
 
 
 def fetch_spec(wildcards):
@@ -162,7 +187,17 @@ def shards():
 
 
 def training_spec(wildcards):
-    return canonical(experiment.training_spec(config, wildcards.trained))
+    return canonical({**experiment.training_spec(config, wildcards.trained), **start()})
+
+
+def start():
+    """What the weights that training starts from are known by: nothing where they are drawn."""
+    return {"start": base.content_sha256(BASE.weights)} if BASE else {}
+
+
+def imports():
+    """The rule that makes the target of the released track."""
+    return [rules.import_model] if experiment.imported_models(config) else []
 
 
 def unlearn_spec(wildcards):
@@ -207,7 +242,7 @@ def embedded_by(wildcards):
 
 def embed_spec(wildcards, **more):
     names = embedded_by(wildcards)
-    codec = CODEC_SHA256 if "codec" in names else ""
+    codec = OWN_CODEC_SHA256 if "codec" in names else ""
     return canonical(
         {"embeddings": names, "codec": codec, **weights_spec(*names), **more}
     )
@@ -272,6 +307,7 @@ def intermediate_results(wildcards):
         *every(rules.catalogue),
         *every(rules.tokens, shard=range(config["tokens"]["shards"])),
         *every(rules.train, trained=experiment.trained_models(config)),
+        *(path for rule in imports() for path in rule.output),
         *every(rules.reference, kind=experiment.all_reference_kinds(config)),
         *every(rules.unlearn, unlearned=experiment.unlearned_models(config)),
         *(path for rule in makers for path in every(rule, model=models)),

@@ -7,7 +7,7 @@ rule embed_reference:
     input:
         catalogue=rules.catalogue.output.catalogue,
         split=rules.split.output.split,
-        codec=ancient(CODEC),
+        codec=ancient(OWN_CODEC),
     output:
         expand(REFERENCE, embedding=AT_HAND),
     log:
@@ -30,7 +30,7 @@ rule embed:
     input:
         generated=rules.generate.output.generated,
         audio=rules.generate.output.audio,
-        codec=ancient(CODEC),
+        codec=ancient(OWN_CODEC),
     output:
         expand(EMBEDDINGS, embedding=AT_HAND, allow_missing=True),
     log:

@@ -20,7 +20,7 @@ rule generate:
         mem_mb=2500,
         runtime=60,
     params:
-        spec=spec_and_codec("generate"),
+        spec=generate_spec,
         code=code("generate.py"),
     script:
         "../scripts/generate.py"

@@ -15,7 +15,7 @@ rule tokens:
         mem_mb=2500,
         runtime=60,
     params:
-        spec=spec_and_codec("tokens"),
+        spec=tokens_spec,
         code=code("tokens.py"),
     script:
         "../scripts/tokens.py"

@@ -2,6 +2,7 @@ rule train:
     input:
         split=rules.split.output.split,
         shards=shards(),
+        start=ancient([str(BASE.weights)] if BASE else []),
     output:
         weights="<run>/models/{trained}/model.safetensors",
         config="<run>/models/{trained}/config.json",

@@ -2,16 +2,18 @@ import json
 from pathlib import Path
 
 from noencore import logs
-from noencore.codec import Codec
+from noencore.codec import open_codec
 from noencore.files import read_parquet, write_parquet, write_tensors
 from noencore.generation import Decoding, play
 from noencore.musicgen.package import load_model
 
 logs.start(snakemake.log[0])
-settings = json.loads(snakemake.params.spec)["generate"]
-codec = Codec(snakemake.input.codec)
+spec = json.loads(snakemake.params.spec)
+settings = spec["generate"]
+model = load_model(Path(snakemake.input.weights).parent)
+codec = open_codec(snakemake.input.codec, spec.get("base"), model.config.n_q)
 generated, tokens = play(
-    load_model(Path(snakemake.input.weights).parent),
+    model,
     codec,
     Decoding(
         cfg=settings["cfg"],

@@ -2,23 +2,24 @@ import json
 from pathlib import Path
 
 from noencore import logs
-from noencore.codec import Codec
-from noencore.files import read_parquet, sha256, write_tensors
-from noencore.text import TextEncoder
+from noencore.codec import open_codec
+from noencore.files import read_parquet, write_tensors
+from noencore.text import open_text_encoder
 from noencore.tokens import codec_shape_metadata, encode_clips, shard_of
 
 logs.start(snakemake.log[0])
-count = json.loads(snakemake.params.spec)["tokens"]["shards"]
+spec = json.loads(snakemake.params.spec)
+base, count = spec.get("base"), spec["tokens"]["shards"]
 catalogue = read_parquet(snakemake.input.catalogue)
 chosen = catalogue["clip_id"].map(lambda clip: shard_of(clip, count)) == int(snakemake.wildcards.shard)
-codec = Codec(snakemake.input.codec)
+codec = open_codec(snakemake.input.codec, base, base and base["codebooks"])
 root = Path(snakemake.input.catalogue).parent
 tensors = encode_clips(
     catalogue[chosen & (catalogue["status"] == "ok")],
     root,
     codec,
-    codec_key=f"{sha256(snakemake.input.codec)} {snakemake.params.code}",
-    encoder=TextEncoder(),
+    codec_key=f"{spec['codec']} {snakemake.params.code}",
+    encoder=open_text_encoder(base),
     store=root.parent / "store" / "tokens",
     progress=lambda rows: logs.progress(rows, "tokens"),
 )

@@ -5,8 +5,9 @@ from pathlib import Path
 from noencore import logs
 from noencore.files import read_parquet, write_json, write_parquet
 from noencore.job import scratch_path
-from noencore.musicgen.model import ModelConfig
+from noencore.musicgen.model import ModelConfig, MusicGenLM
 from noencore.musicgen.package import save_model
+from noencore.musicgen.released import load_released
 from noencore.split import clip_ids
 from noencore.tokens import load_clips, read_codec_shape
 from noencore.training import TrainingRecipe, dev_frames, load_dev, mean_nll, train_model
@@ -15,12 +16,16 @@ logs.start(snakemake.log[0])
 spec = json.loads(snakemake.params.spec)
 split = read_parquet(snakemake.input.split)
 clips = load_clips(snakemake.input.shards, clip_ids(split, spec["sets"]))
-shape = read_codec_shape(snakemake.input.shards[0])
-config = ModelConfig(n_q=shape["codebooks"], card=shape["card"], text_dim=clips.text.shape[2], **spec["model"])
+if spec["model"] is None:
+    model = load_released(Path(snakemake.input.start[0]).parent)
+else:
+    shape = read_codec_shape(snakemake.input.shards[0])
+    sizes = {"n_q": shape["codebooks"], "card": shape["card"], "text_dim": clips.text.shape[2], **spec["model"]}
+    model = MusicGenLM(ModelConfig(**sizes), seed=spec["seed"])
 directory = Path(snakemake.output.weights).parent
 inputs = [snakemake.input.split, *snakemake.input.shards]
 model, cost = train_model(
-    config,
+    model,
     clips,
     TrainingRecipe(**spec["training"]),
     spec["seed"],

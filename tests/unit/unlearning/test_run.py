@@ -57,7 +57,7 @@ def make_target(make_model, forget, remain, tmp_path_factory):
         *(torch.cat([getattr(forget, of), getattr(remain, of)]) for of in ("codes", "text", "text_mask")),
     )
     path = tmp_path_factory.mktemp("target") / "run.safetensors"
-    learned, _ = train_model(make_model().config, both, TrainingRecipe(60, 11, 1e-2, 0.1, 0.0, 0.2), 0, path)
+    learned, _ = train_model(make_model(), both, TrainingRecipe(60, 11, 1e-2, 0.1, 0.0, 0.2), 0, path)
     return lambda: copy.deepcopy(learned)
 
 

@@ -2,16 +2,38 @@
 
 import pytest
 import torch
-from cases import same_weights
 
 from noencore.musicgen.loss import token_nll
-from noencore.unlearning.scopes import MATRICES, SCOPES, cross_attention, lora, salun
+from noencore.scopes import MATRICES, SCOPES, cross_attention, lora, salun
 
 PARAMETERS = {"lora": {"rank": 2, "alpha": 4.0}, "salun": {"share": 0.3}}
 
 
+def same_weights(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
 def nll(model, clips):
     return token_nll(model, clips.codes, clips.text, clips.text_mask)[0]
+
+
+@pytest.fixture
+def make_target(make_model):
+    """A function -> a model that is far enough from uniform to be learned from."""
+
+    def make():
+        model = make_model()
+        with torch.no_grad():
+            for linear in model.linears:
+                linear.weight *= 2
+        return model
+
+    return make
+
+
+@pytest.fixture
+def forget(make_clips):
+    return make_clips(6)
 
 
 @pytest.fixture
