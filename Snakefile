@@ -50,7 +50,9 @@ rule all:
 
 onsuccess:
     show_results(f"results/{config['experiment']}/tables")
+    at_the_end_show_stopped("warning")
 
 
 onerror:
     atexit.register(show_error, f"results/{config['experiment']}/logs", STARTED)
+    at_the_end_show_stopped("error")

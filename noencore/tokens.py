@@ -7,6 +7,7 @@ Which shard a clip is in depends on its id alone, so the shards know nothing of 
 import hashlib
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,28 +25,35 @@ def shard_of(clip_id, shards):
     return zlib.crc32(clip_id.encode()) % shards
 
 
-def encode_clips(rows, root, codec, codec_key, encoder, store, progress=iter):
+def encode_clips(rows, root, codec, key, make_encoder, store, progress=iter):
     """Tensors of one shard, from catalogue rows whose audio paths are relative to `root`.
 
-    Codes are kept in `store`, a directory of one file a clip keyed by audio sha256 and `codec_key` (which names weights
-    and code), so that a clip is encoded once, whatever shard, split or run it is in. Raises UserError where an audio
-    file is missing, damaged, not what the catalogue describes, or of another sample rate than the codec.
+    Codes and text states are kept in `store`, a directory of one file for each, by the content of the audio or caption
+    and `key` (which names weights and code), so that a clip is encoded once, whatever shard, split or run it is in.
+    `make_encoder` is called where a caption is new. Raises UserError where an audio file is missing, damaged,
+    not what the catalogue describes, or of another sample rate than the codec.
     """
-    tensors = {}
+    tensors, encoder = {}, cache(make_encoder)
+
+    def codes(row):
+        return codec.encode(read_audio(Path(root) / row.path, row.sha256, codec.config.sample_rate))
+
+    def text(row):
+        return encoder().encode(row.caption)
+
     for row in progress(list(rows.itertuples())):
-        tensors[f"codes/{row.clip_id}"] = _codes(row, Path(root), codec, codec_key, Path(store))
-        tensors[f"text/{row.clip_id}"] = encoder.encode(row.caption)
+        tensors[f"codes/{row.clip_id}"] = _kept(Path(store), "codes", f"{row.sha256} {key}", codes, row)
+        tensors[f"text/{row.clip_id}"] = _kept(Path(store), "text", f"{row.caption} text {key}", text, row)
     return tensors
 
 
-def _codes(row, root, codec, codec_key, store):
-    key = hashlib.sha256(f"{row.sha256} {codec_key}".encode()).hexdigest()
-    kept = store / key[:2] / f"{key}.safetensors"
-    if kept.exists():
-        return read_tensors(kept)[0]["codes"]
-    codes = codec.encode(read_audio(root / row.path, row.sha256, codec.config.sample_rate))
-    write_tensors({"codes": codes}, kept)
-    return codes
+def _kept(store, name, content, make, row):
+    """The tensor that the store holds for some content, made where it is not there."""
+    digest = hashlib.sha256(content.encode()).hexdigest()
+    path = store / digest[:2] / f"{digest}.safetensors"
+    if not path.exists():
+        write_tensors({name: make(row)}, path)
+    return read_tensors(path)[0][name]
 
 
 def read_audio(path, expected_sha256, sample_rate):

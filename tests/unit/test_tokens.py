@@ -33,7 +33,10 @@ class FakeCodec:
 class FakeEncoder:
     """A state a letter."""
 
+    calls = 0
+
     def encode(self, caption):
+        FakeEncoder.calls += 1
         return torch.tensor([[ord(letter) / 128, 1.0] for letter in caption], dtype=torch.float16)
 
 
@@ -55,7 +58,7 @@ def encode(tmp_path):
     """A function rows -> tensors of a shard."""
 
     def call(rows, codec=None, key="codec 1", store="store"):
-        return encode_clips(rows, tmp_path, codec or FakeCodec(), key, FakeEncoder(), tmp_path / store)
+        return encode_clips(rows, tmp_path, codec or FakeCodec(), key, FakeEncoder, tmp_path / store)
 
     return call
 
@@ -82,9 +85,18 @@ def test_what_the_store_keeps_equals_what_is_fresh(rows, encode):
 
 def test_an_added_clip_costs_one_clip(rows, encode):
     encode(rows[:2])
-    codec = FakeCodec()
+    codec, before = FakeCodec(), FakeEncoder.calls
     encode(rows, codec)
     assert codec.calls == 1
+    assert FakeEncoder.calls == before + 1
+
+
+def test_a_shard_without_a_new_clip_loads_no_text_encoder(rows, tmp_path):
+    def load():
+        raise AssertionError("loaded")
+
+    first = encode_clips(rows, tmp_path, FakeCodec(), "key", FakeEncoder, tmp_path / "store")
+    assert same(encode_clips(rows, tmp_path, FakeCodec(), "key", load, tmp_path / "store"), first)
 
 
 def test_tokens_are_kept_by_content_not_by_name(rows, encode):
@@ -110,10 +122,12 @@ def test_a_changed_caption_is_never_taken_from_the_store(rows, encode):
 
 def test_a_damaged_file_of_the_store_is_named(rows, encode, tmp_path):
     encode(rows[:1])
-    (kept,) = (tmp_path / "store").rglob("*.safetensors")
-    kept.write_bytes(kept.read_bytes()[:20])
-    with pytest.raises(UserError, match=f"{kept.name}: not a readable safetensors file"):
-        encode(rows[:1])
+    for kept in (tmp_path / "store").rglob("*.safetensors"):  # the codes, and the text
+        whole = kept.read_bytes()
+        kept.write_bytes(whole[:20])
+        with pytest.raises(UserError, match=f"{kept.name}: not a readable safetensors file"):
+            encode(rows[:1])
+        kept.write_bytes(whole)
 
 
 @pytest.mark.parametrize(

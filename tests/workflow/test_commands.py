@@ -5,6 +5,7 @@ import zipfile
 
 import pandas as pd
 import pytest
+import yaml
 from workflow_tree import FAMILIES, MODELS, ROOT, Tree, jobs
 
 METRICS_COLUMNS = [
@@ -69,6 +70,21 @@ def test_the_slurm_profile_plans_what_the_default_plans(fresh):
     plain = fresh.planned()
     assert fresh.planned("--workflow-profile", "profiles/slurm") == plain
     assert len(plain) == 41
+
+
+def test_the_slurm_profile_has_a_line_for_every_rule_that_is_sent():
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    local = re.findall(r"^localrules:\n((?:    \w+,\n)+)", (ROOT / "Snakefile").read_text(), re.MULTILINE)
+    inherited = {
+        name
+        for path in (ROOT / "workflow/rules").glob("*.smk")
+        for name in re.findall(r" as (\w+) with:", path.read_text())
+    }
+    sent = (set(rules()) | inherited) - set(re.findall(r"\w+", " ".join(local)))
+    assert set(profile["set-resources"]) == sent
+    assert {pair.split("=")[0] for pair in profile["groups"]} <= sent
+    for name, line in profile["set-resources"].items():
+        assert str(line["mem_mb"]).startswith("attempt * "), name
 
 
 def test_a_second_run_has_nothing_to_do(finished):

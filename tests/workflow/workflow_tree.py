@@ -66,9 +66,9 @@ class Tree:
         assert done.returncode == 0, done.stderr[-5000:]
         jobs = []
         for line in done.stdout.splitlines():
-            if found := re.match(r"(?:local)?rule (\w+):$", line):
+            if found := re.match(r" *(?:local)?rule (\w+):$", line):  # deeper in a group
                 jobs.append(found[1])
-            elif found := re.match(r"    wildcards: (.*)$", line):
+            elif found := re.match(r" +wildcards: (.*)$", line):
                 jobs[-1] += "".join(f" {pair.split('=')[1]}" for pair in found[1].split(", "))
         return sorted(job for job in jobs if job != "all")
 

@@ -15,6 +15,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT))
 
 from noencore import base, experiment
+from noencore.cluster import profile_of, show_stopped
 from noencore.config import check_config
 from noencore.digest import canonical, code_digest
 from noencore.embeddings import LANDMARKS
@@ -322,6 +323,14 @@ def compared_embeddings():
     """Those whose FAD and KAD are compared between models."""
     measured = "quality" in config["metrics"]
     return there(experiment.family_embeddings(config, "quality")) if measured else []
+
+
+def at_the_end_show_stopped(word):
+    """On a cluster: which rules need more memory or time, below what Snakemake says last."""
+    logs = getattr(workflow.executor_settings, "logdir", None)
+    if logs is not None:
+        profile = profile_of(sys.argv) or "your profile"
+        atexit.register(show_stopped, word, logs, profile, STARTED)
 
 
 def every(rule, **values):

