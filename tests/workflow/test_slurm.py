@@ -73,9 +73,9 @@ class Run:
 
 
 def queue(root):
-    """The jobs of a run that wait or run: dicts of id, state, comment, reason and the cards that they asked for."""
-    names = ("id", "state", "comment", "reason", "cards", "root")
-    fields = "JobID:|,State:|,Comment:|,Reason:|,tres-per-job:|,WorkDir:"
+    """The jobs of a run that wait or run: dicts of id, state, comment, reason, and cards and memory asked for."""
+    names = ("id", "state", "comment", "reason", "cards", "memory", "root")
+    fields = "JobID:|,State:|,Comment:|,Reason:|,tres-per-job:|,MinMemory:|,WorkDir:"
     shown = subprocess.run(["squeue", "--noheader", "--Format", fields], capture_output=True, text=True, check=True)
     jobs = [dict(zip(names, line.split("|"))) for line in shown.stdout.splitlines()]
     return [job for job in jobs if job["root"].strip() == str(root)]
@@ -122,10 +122,11 @@ def test_the_tables_are_those_of_a_run_without_a_queue(smoke, started):
     assert len(there) == 6
 
 
-def test_a_job_that_was_killed_is_sent_again(smoke):
-    assert smoke.killed
-    sent = {job["id"] for jobs in smoke.seen for job in jobs if job["comment"] == KILLED}
-    assert len(sent) == 2
+def test_a_job_that_was_killed_is_sent_again_with_twice_the_memory(smoke):
+    sent = {job["id"]: job["memory"] for jobs in smoke.seen for job in jobs if job["comment"] == KILLED}
+    assert next(iter(sent)) == smoke.killed
+    first, second = (int(memory.removesuffix("M")) for memory in sent.values())
+    assert second == pytest.approx(2 * first, abs=2)
     assert "Trying to restart job" in smoke.said.read_text()
 
 
