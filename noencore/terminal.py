@@ -15,8 +15,8 @@ SHOWN = {  # column of summary.csv: heading
     "continuation_match_0_forget": "match",
     "wrong_caption_gain_forget": "assoc.",
     "fad_forget": "FAD forget",
+    "fad_remain": "remain",
     "fad_utility": "utility",
-    "text_audio_utility": "fit",
 }
 
 
@@ -41,7 +41,7 @@ def show_results(tables):
         "NLL in nats a token (gold is the aim on forget, target on the rest); KS gold: distance of the NLLs on forget"
     )
     print("to gold's (of gold: to each other); AUC of forget against holdout (0.5: no trace); match: share of greedy")
-    print("tokens equal to the clip's; assoc.: NLL that a wrong caption costs; fit: of music to caption on utility.")
+    print("tokens equal to the clip's; assoc.: NLL that a wrong caption costs; FAD to the originals.")
     print("What differs for sure, and what was shown to be kept, is in comparisons.csv.\n")
     for path in sorted([*tables.glob("*.csv"), *(tables.parent / "figures").glob("*.png")]):
         print(path)

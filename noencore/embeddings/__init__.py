@@ -9,7 +9,9 @@ import numpy as np
 from noencore.errors import UserError
 
 MODELS = ("musicnn", "codec", "encodec", "vggish", "laion_clap", "passt")  # each a module with a function load()
+CLASSIFIERS = ("musicnn", "passt")  # those with logits
 TEXT_AUDIO_MODELS = {"tagtext": "musicnn", "laion_clap": "laion_clap"}  # modules with load_text(): their audio side
+COLLAPSED = 0.9  # mean cosine of captions of unlike music, from which a text tower tells nothing apart
 LANDMARKS = "landmarks"  # fingerprints (noencore.fingerprint) lie beside the embeddings
 
 
@@ -76,6 +78,22 @@ def load_embedding_model(name, weights=None):
 def load_text_audio_model(name, weights=None):
     """Load the text side of the text-audio model `name`. weights and errors as in `load_embedding_model`."""
     return _module(name, TEXT_AUDIO_MODELS).load_text(weights)
+
+
+def check_text_tower(vectors, name):
+    """Raise UserError where the vectors [n, d] of captions of unlike music have a mean pairwise cosine above 0.9.
+
+    Such checkpoints are in circulation; by them every caption fits every clip.
+    """
+    unit = np.asarray(vectors, np.float64)
+    unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
+    n = len(unit)
+    mean = float(((unit.sum(axis=0) ** 2).sum() - n) / (n * (n - 1)))
+    if mean > COLLAPSED:
+        raise UserError(
+            f"{name}: its text tower has collapsed, captions of unlike music have a mean cosine of {mean:.3f}; take "
+            "another checkpoint"
+        )
 
 
 def _module(name, known):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
+from noencore.embeddings import CLASSIFIERS
 from noencore.errors import UserError
 from noencore.metrics.floor import FloorCorrected, draw_size, floor_corrected_distance, frechet_with_interval
 from noencore.metrics.frechet import effective_rank, frechet_distance
@@ -66,7 +67,8 @@ def measure_quality(split, generated, embeddings, reference, reference_sha256, p
 
 def metrics_of(embedding):
     """The metrics that are empty where an embedding could not be computed."""
-    return [f"{metric}_{embedding}" for metric in ("fad", "kad", "fad_floor", "fad_corrected")]
+    of_classes = [f"kl_{preset}" for preset in NAMES] if embedding in CLASSIFIERS else []
+    return [f"{metric}_{embedding}" for metric in ("fad", "kad", "fad_floor", "fad_corrected", *of_classes)]
 
 
 def check_embeddings(name, prompts, generated, reference):

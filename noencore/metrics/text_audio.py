@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from noencore.errors import UserError
 from noencore.metrics.intervals import number_works
 from noencore.metrics.quality import check_embeddings
 from noencore.metrics.rows import Measured, mean_rows, metric_frame, no_values, tidy_values, works_of
@@ -14,7 +13,6 @@ from noencore.metrics.windows import left_out, left_out_status, stored_windows
 from noencore.split import SETS
 
 PARTS = ("", "_mismatched", "_auc", "_rank")  # of the metrics' names: the fields of TextAudioScores
-COLLAPSED = 0.9  # mean cosine of captions of unlike music, from which a text tower tells nothing apart
 
 
 @dataclass(frozen=True)
@@ -70,21 +68,6 @@ def standardised(vectors, reference):
     deviation = np.asarray(reference, np.float64).std(axis=0)
     centred = np.asarray(vectors, np.float64) - np.mean(reference, axis=0)
     return np.where(deviation > 0, centred / np.where(deviation > 0, deviation, 1), 0)
-
-
-def check_text_tower(vectors, name):
-    """Raises UserError where the vectors [n, d] of captions of unlike music have a mean pairwise cosine above 0.9.
-
-    Such checkpoints are in circulation; by them every caption fits every clip.
-    """
-    vectors = unit(vectors)
-    n = len(vectors)
-    mean = float((vectors.sum(axis=0) @ vectors.sum(axis=0) - (vectors**2).sum()) / (n * (n - 1)))
-    if mean > COLLAPSED:
-        raise UserError(
-            f"{name}: its text tower has collapsed, captions of unlike music have a mean cosine of {mean:.3f}; take "
-            "another checkpoint"
-        )
 
 
 def measure_text_audio(split, generated, embeddings, reference, reference_sha256, captions, seed=0):

@@ -1,11 +1,10 @@
 import json
 
 from noencore import logs
-from noencore.embeddings import load_text_audio_model
+from noencore.embeddings import check_text_tower, load_text_audio_model
 from noencore.embeddings.files import embed_captions, reference_clips
 from noencore.embeddings.laion_clap import PROBE_CAPTIONS
 from noencore.files import read_parquet, write_tensors
-from noencore.metrics.text_audio import check_text_tower
 
 logs.start(snakemake.log[0])
 spec = json.loads(snakemake.params.spec)

@@ -46,7 +46,7 @@ rows, values = [], []
 for index, model in enumerate(logs.progress(spec["models"], family)):
     of_model = inputs_of(index)
     measured = measure(**shared, **of_model) if can_measure else Measured(metric_frame([]), no_values())
-    sets = of_model["generated"]["set"].unique() if spec["missing"] else []
+    sets = of_model["generated"].query("kind == 'prompt'")["set"].unique() if spec["missing"] else []
     absent = [row for name, why in spec["missing"].items() for row in missing_rows(sets, module.metrics_of(name), why)]
     rows.append(pd.concat([measured.rows, metric_frame(absent)]).assign(model=model))
     values.append(measured.values.assign(model=model))

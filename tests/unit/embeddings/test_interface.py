@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from noencore.embeddings import fixed_windows, load_embedding_model, load_text_audio_model
+from noencore.embeddings import check_text_tower, fixed_windows, load_embedding_model, load_text_audio_model
 from noencore.errors import UserError
 
 
@@ -33,3 +33,11 @@ def test_an_unknown_name():
         load_embedding_model("nonesuch")
     with pytest.raises(UserError, match="'musicnn': unknown; choose one of tagtext"):
         load_text_audio_model("musicnn")
+
+
+def test_a_collapsed_text_tower_is_refused():
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((12, 64))
+    check_text_tower(vectors, "model")
+    with pytest.raises(UserError, match=r"model: its text tower has collapsed.* 0\.9"):
+        check_text_tower(vectors + 10, "model")

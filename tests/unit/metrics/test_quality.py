@@ -9,7 +9,7 @@ import pytest
 from noencore.errors import UserError
 from noencore.metrics import frechet_distance
 from noencore.metrics.posteriors import NAMES, posterior_divergence
-from noencore.metrics.quality import measure_quality
+from noencore.metrics.quality import measure_quality, metrics_of
 from noencore.metrics.rows import COLUMNS, VALUE_COLUMNS
 from noencore.metrics.windows import stored_windows
 
@@ -30,7 +30,8 @@ def stored(clip_ids, seed, shift=0.0, model="musicnn", eval_seeds=-1, classes=CL
         "eval_seeds": np.broadcast_to(eval_seeds, n).tolist(),
         "status": ["ok"] * n,
     }
-    return tensors, {key: json.dumps(value) for key, value in lists.items()} | {"model": model, "weights_sha256": "w"}
+    about = {"model": model, "weights_sha256": "w", "window_s": "3.0", "hop_s": "3.0"}
+    return tensors, {key: json.dumps(value) for key, value in lists.items()} | about
 
 
 def prompts(clip_ids, eval_seeds=0, set_name="forget"):
@@ -165,3 +166,8 @@ def test_embeddings_that_do_not_belong_are_refused():
         measure(made=stored(IDS[:20], 1, eval_seeds=1))
     with pytest.raises(UserError, match="model is other"):
         measure(made=stored(IDS[:20], 1, model="other", eval_seeds=0))
+
+
+def test_a_measured_embedding_and_a_missing_one_have_the_same_metrics():
+    measured = set(measure().rows["metric"])
+    assert measured == set(metrics_of("musicnn"))
