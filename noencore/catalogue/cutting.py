@@ -58,9 +58,9 @@ def build_catalogue(listing, cut, audio_directory, workers=1, progress=iter, sto
     are kept for the next run.
     """
     rows, sketches, works = [], [], []
-    both = recordings(listing)
+    todo = recordings(listing).to_dict("records")
     work = partial(_cut_recording, cut=cut, directory=Path(audio_directory), store=store and Path(store))
-    for recording, (clips, heard) in zip(both.to_dict("records"), _cut_all(both, work, workers, progress)):
+    for recording, (clips, heard) in zip(todo, _cut_all(todo, work, workers, progress)):
         rows += clips
         if heard is not None:
             sketches.append(heard)
@@ -104,9 +104,8 @@ def describe(catalogue):
     return lines
 
 
-def _cut_all(both, work, workers, progress):
+def _cut_all(todo, work, workers, progress):
     """(rows, sketch or None) of each recording, in order. A recording that kills its process is a row like others."""
-    todo = both.to_dict("records")
     context = multiprocessing.get_context("fork")
     done = 0
     bar = iter(progress(todo))
