@@ -13,7 +13,7 @@ from pathlib import Path
 from noencore.errors import UserError
 from noencore.experiment import is_released
 from noencore.files import sha256
-from noencore.hub import CODEC_FILE, MODEL_FILE, find_in_hub, find_package, read_package
+from noencore.hub import AGAIN, CODEC_FILE, MODEL_FILE, find_in_hub, find_package, read_package
 
 T5_FILES = ("config.json", "model.safetensors", "spiece.model")
 ENCODEC_FILES = ("config.json", "model.safetensors")
@@ -79,6 +79,8 @@ def find_base(config):
 
 def check_base(name, base):
     """Raise UserError where a file of a Base, or of what it names in the hub, is not there."""
+    if base.weights.exists() and not base.codec.exists():
+        raise UserError(f"config: model.init: {base.codec}: missing; {AGAIN}")
     for repository, files in needed_repositories(name, base).items():
         for file in files:
             if not in_hub(repository, file, base.hub):

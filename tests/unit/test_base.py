@@ -56,6 +56,13 @@ def test_what_the_package_names_must_be_there_too(weights):
         check_base(NAME, find_base(config(weights)))
 
 
+def test_a_package_without_its_codec_is_not_whole(weights):
+    base = find_base(config(weights))
+    base.codec.unlink()
+    with pytest.raises(UserError, match=r"compression_state_dict\.bin: missing; download or export the package again"):
+        check_base(str(base.package), base)
+
+
 def test_a_codec_that_is_a_pointer_is_known_by_what_it_points_to(weights):
     base = find_base(config(weights))
     assert needed_repositories(NAME, base).keys() == {NAME, T5}

@@ -72,7 +72,8 @@ def test_killed_at_every_stage_and_run_again(finished, tmp_path):
         "split.parquet",
         "tokens/*",
         "comparison/*",
-        "metrics/[lc]*",
+        "metrics/likelihood*",
+        "metrics/continuation*",
         "tables/*",
     ]
     patterns += [f"models/{model}/*" for model in models] + [f"scores/{model}.parquet" for model in models]
