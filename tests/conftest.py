@@ -68,3 +68,17 @@ def hub(released_home):
     """That hub cache, made the one that this process knows."""
     with offline_hub(released_home):
         yield released_home / "hub"
+
+
+@pytest.fixture(scope="session")
+def make_target(make_model):
+    """A function -> a model that is far enough from uniform that losses differ."""
+
+    def make():
+        model = make_model()
+        with torch.no_grad():
+            for linear in model.linears:
+                linear.weight *= 2
+        return model
+
+    return make

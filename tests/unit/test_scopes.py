@@ -18,20 +18,6 @@ def nll(model, clips):
 
 
 @pytest.fixture
-def make_target(make_model):
-    """A function -> a model that is far enough from uniform to be learned from."""
-
-    def make():
-        model = make_model()
-        with torch.no_grad():
-            for linear in model.linears:
-                linear.weight *= 2
-        return model
-
-    return make
-
-
-@pytest.fixture
 def forget(make_clips):
     return make_clips(6)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import soundfile
-from websites import Answer, running_site
+from websites import Answer
 
 from noencore.catalogue.download import LASTING, PASSING, Terms, fetch_all
 from noencore.catalogue.musiccaps import YOUTUBE
@@ -35,12 +35,6 @@ def track(sound):
     file = io.BytesIO()
     soundfile.write(file, sound, RATE, "PCM_16", format="FLAC")
     return file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def site():
-    with running_site() as running:
-        yield running
 
 
 @pytest.fixture

@@ -25,12 +25,6 @@ def audio():
     return file.getvalue()
 
 
-@pytest.fixture(scope="module")
-def site():
-    with running_site() as running:
-        yield running
-
-
 @pytest.fixture
 def fetch(site, tmp_path):
     """A function answers -> the row of a file that is answered so. It leaves nothing but whole files."""

@@ -1,25 +1,10 @@
 """Clips to unlearn and to keep, a target that has an opinion, and all that it says of them."""
 
 import pytest
-import torch
 from cases import LOSSES
 
 from noencore.unlearning import reference
 from noencore.unlearning.recipes import make_recipe
-
-
-@pytest.fixture(scope="session")
-def make_target(make_model):
-    """A function -> a model that is far enough from uniform that losses differ."""
-
-    def make():
-        model = make_model()
-        with torch.no_grad():
-            for linear in model.linears:
-                linear.weight *= 2
-        return model
-
-    return make
 
 
 @pytest.fixture(scope="session")
