@@ -9,10 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from noencore.metrics.frechet import FrechetReference, frechet_distance, frechet_replicates
-from noencore.metrics.intervals import TAILS, Interval, jackknife_interval, number_works
+from noencore.metrics.intervals import TAILS, Interval, jackknife_error, jackknife_groups, jackknife_interval
 
 DRAWS = 20  # of held-out works
-GROUPS = 20  # of works, left out in turn
 
 
 @dataclass(frozen=True)
@@ -42,14 +41,8 @@ def distance_error(reference, generated, seed):
 
 def left_out_error(fixed, windows, seed):
     """Standard error of the Frechet distance as groups of the works of `windows` are left out: (error, freedom)."""
-    number = number_works(windows.work, len(windows.work))
-    m = number.max() + 1
-    groups = min(GROUPS, m)
-    group = np.empty(m, dtype=int)
-    group[np.random.default_rng(seed).permutation(m)] = np.arange(m) % groups
-    kept = group[number] != np.arange(groups)[:, None]
-    replicates = frechet_replicates(fixed.embeddings, windows.embeddings, kept)
-    return float(np.sqrt((groups - 1) * replicates.var())), groups - 1
+    kept = jackknife_groups(len(windows.work), seed, windows.work)
+    return jackknife_error(frechet_replicates(fixed.embeddings, windows.embeddings, kept))
 
 
 def draw_size(reference, generated):

@@ -115,19 +115,22 @@ def delong(positive, negative):
     return auc, Interval(float(max(auc - half, 0)), float(min(auc + half, 1)), "delong")
 
 
-def jackknife_error(statistic, n, seed, works=None, groups=20):
-    """Standard error of `statistic` by a delete-a-group jackknife over n clips: (error, degrees of freedom).
+def jackknife_groups(n, seed, works=None, groups=20):
+    """Which of n clips a delete-a-group jackknife keeps in each turn: bool [groups, n].
 
-    `statistic` maps the indices of the clips that are kept to a number. The works are dealt at random into
-    min(groups, works) groups of equal size, give or take one.
+    The works are dealt at random into min(groups, works) groups of equal size, give or take one.
     """
     number = number_works(works, n)
     m = number.max() + 1
     groups = min(groups, m)
     group = np.empty(m, dtype=int)
     group[np.random.default_rng(seed).permutation(m)] = np.arange(m) % groups
-    replicates = np.array([statistic(np.flatnonzero(group[number] != g)) for g in range(groups)])
-    return float(np.sqrt((groups - 1) * replicates.var())), groups - 1
+    return group[number] != np.arange(groups)[:, None]
+
+
+def jackknife_error(replicates):
+    """Standard error from the statistic without each group, [groups]: (error, degrees of freedom)."""
+    return float(np.sqrt((len(replicates) - 1) * np.var(replicates))), len(replicates) - 1
 
 
 def jackknife_interval(value, error, freedom):
