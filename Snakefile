@@ -31,6 +31,7 @@ include: "workflow/rules/embed.smk"
 include: "workflow/rules/measure.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/tune.smk"
 include: "workflow/rules/fetch.smk"
 

@@ -29,7 +29,7 @@ rule tables:
     benchmark:
         "<run>/benchmarks/tables.tsv"
     conda:
-        "../../envs/metrics.yaml"
+        "../../envs/report.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -56,7 +56,7 @@ rule curves:
     benchmark:
         "<run>/benchmarks/curves.tsv"
     conda:
-        "../../envs/metrics.yaml"
+        "../../envs/report.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -65,29 +65,3 @@ rule curves:
         code=code("curves.py"),
     script:
         "../scripts/curves.py"
-
-
-rule figure:
-    input:
-        metrics=rules.compare.output.metrics,
-    output:
-        png=report(
-            "<run>/figures/tradeoff.png",
-            category="Figures",
-            labels={"figure": "trade-off"},
-        ),
-        svg="<run>/figures/tradeoff.svg",
-    log:
-        "<run>/logs/figure.log",
-    benchmark:
-        "<run>/benchmarks/figure.tsv"
-    conda:
-        "../../envs/metrics.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        spec=canonical(experiment.models(config)),
-        code=code("figure.py"),
-    script:
-        "../scripts/figure.py"

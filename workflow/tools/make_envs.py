@@ -53,7 +53,18 @@ ROOTS = {
         "torchaudio",
         "transformers",
     ],
-    "metrics": [*BASE, "jsonschema", "matplotlib", "safetensors", "scikit-learn", "scipy", "torch"],
+    "metrics": [*BASE, "jsonschema", "safetensors", "scikit-learn", "scipy", "torch"],
+    "report": [
+        *BASE,
+        "jinja2",
+        "matplotlib",
+        "plotly",
+        "safetensors",
+        "scipy",
+        "soundfile",
+        "soxr",
+        "tabulate",
+    ],
 }
 STALE = ["audiocraft", "frechet-audio-distance", "laion-clap", "musicnn"]
 NOTE = "# Generated from requirements.txt by `make envs`: change it there.\n"
