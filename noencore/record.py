@@ -1,4 +1,4 @@
-"""What is on record of a job that made a model: cost.json, from which the table of costs and the methods text are made."""
+"""What is on record of a job that made a model: cost.json, which the table of costs and the methods text read."""
 
 import platform
 from dataclasses import asdict
