@@ -24,6 +24,11 @@ rule tables:
         cost=report(
             "<run>/tables/cost.csv", category="Tables", labels={"table": "cost"}
         ),
+        to_read=expand(
+            "<run>/tables/{table}.{kind}",
+            table=["metrics", "summary", "findings", "comparisons", "cost"],
+            kind=["md", "tex"],
+        ),
     log:
         "<run>/logs/tables.log",
     benchmark:
@@ -51,6 +56,7 @@ rule curves:
             category="Tables",
             labels={"table": "curves on dev"},
         ),
+        to_read=expand("<run>/tables/curves.{kind}", kind=["md", "tex"]),
     log:
         "<run>/logs/curves.log",
     benchmark:
