@@ -20,7 +20,7 @@ from noencore.unlearning.recipes import make_recipe
 
 SHORT = 12  # digits of a sha256
 SOURCES = {
-    "tunes": "tunes of the collections of O'Neill and Ryan in music21's corpus, played by noencore's synthesizer",
+    "tunes": "tunes of the collections of O'Neill and Ryan in music21's corpus, rendered by noencore's synthesizer",
     "musiccaps": "MusicCaps",
     "pond5": "a list of Pond5 tracks",
     "folder": "a folder of audio files",
@@ -41,6 +41,16 @@ FAMILIES = {
     "text_audio": "the cosine of what was played and its caption",
     "copying": "pieces of forget clips in what was played, by landmarks and by windows of an embedding, with "
     "thresholds from holdout clips",
+}
+
+
+INTERVALS = {  # by the `ci_method` of the table of metrics
+    "bootstrap-works": f"percentiles of {DRAWS} draws of works with replacement",
+    "clopper-pearson": "Clopper and Pearson's for rates, which takes clips as independent",
+    "delong": "DeLong's for an AUC where every clip is a work of its own",
+    "jackknife-t": "Student's t over 20 groups of works left out in turn for the Fréchet distance",
+    "dkw": "Dvoretzky, Kiefer and Wolfowitz's for distances of distribution functions",
+    "draws-of-works": "for the floor of the Fréchet distance the range of 95 % of its draws",
 }
 
 
@@ -245,28 +255,32 @@ def chosen(record, families):
 
 
 def statistics(record):
-    tests, margins = record.comparisons["n_tests"].dropna(), record.spec["comparison"]["margins"]
-    compared = sorted(set(margins) & set(record.comparisons["metric"]))
-    references = listed(sorted(set(record.comparisons["reference"]), reverse=True))
-    text = (
-        f"Intervals are of 95 % and count works, not clips: percentiles of {DRAWS} draws of works with replacement, "
-        "Clopper-Pearson for rates, DeLong for an AUC whose clips are works of their own, and Student's t over works "
-        f"left out in 20 groups for the Fréchet distance. Recipes were compared with {references} on the same clips; "
-        f"the variance of works ({DRAWS} draws, {DISTANCE_DRAWS} for distances of sets) and, where a side has several "
-        f"models, of its seeds are added (Satterthwaite). With under {MINIMUM} clips or works nothing was tested."
+    compared = record.comparisons
+    known = [words for method, words in INTERVALS.items() if method in set(record.metrics["ci_method"])]
+    text = f"Intervals are of 95 % and count works, not clips: {listed(known)}." if known else ""
+    if not (compared["status"] == "ok").any():
+        return f"{text} No recipe was tested against another model.".strip()
+    draws = f"{DRAWS} draws of works"
+    if compared["metric"].str.match("fad_|kad_").any():
+        draws += f", {DISTANCE_DRAWS} for distances of sets"
+    references = listed(sorted(set(compared["reference"]), reverse=True))
+    text += f" Recipes were compared with {references} on the same clips, by Student's t with the variance of {draws}"
+    if (compared[["n_seeds", "n_reference_seeds"]] > 1).any(axis=None):
+        text += ", to which that of the seeds of either side is added (Satterthwaite)"
+    tests, margins = int(compared["n_tests"].max()), record.spec["comparison"]["margins"]
+    text += (
+        f". With under {MINIMUM} clips or works nothing was tested. p values were corrected by Holm's method over all "
+        f"tests of a recipe and reference (at most {tests})."
     )
-    if len(tests):
-        most = int(tests.max())
-        text += f" p values were corrected by Holm's method over all tests of a recipe and reference (at most {most})."
-    if compared:
-        declared = listed(f"{margins[name]:g} for {name}" for name in compared)
+    declared = [f"{margins[name]:g} for {name}" for name in sorted(set(margins) & set(compared["metric"]))]
+    if declared:
         text += (
             " Equality was tested by two one-sided tests at 5 % against margins declared beforehand: "
-            f"{declared}, in the metric's unit."
+            f"{listed(declared)}, in the metric's unit."
         )
-    if (record.comparisons["margin_source"] == "gold band").any():
+    if (compared["margin_source"] == "gold band").any():
         text += " Without a declared margin the largest difference of two gold models took its place against gold."
-    return text
+    return text.strip()
 
 
 def software(record):
