@@ -12,7 +12,7 @@ from noencore.experiment import FRAME_RATE, is_released, split_model_name
 from noencore.metrics.frechet import DRAWS as DISTANCE_DRAWS
 from noencore.metrics.intervals import DRAWS
 from noencore.metrics.rows import MINIMUM
-from noencore.report.phrases import counted, duration, listed, million, selector_words, whole_percent
+from noencore.report.phrases import counted, duration, listed, million, released_name, selector_words, whole_percent
 from noencore.report.recipes import recipe_words, scope_words
 from noencore.report.verdicts import recipe_models, set_counts
 from noencore.split import SETS
@@ -137,7 +137,8 @@ def codec_and_model(record):
     digests = " ".join(digest[:SHORT] for digest in record.spec["codec"].split())
     captions = "the package's T5" if released else "all-MiniLM-L6-v2"
     shape = f"{counted(sizes['layers'], 'layer')}, width {sizes['dim']}, {counted(sizes['heads'], 'head')}"
-    start = f"from the released weights of {record.spec['model']['init']}" if released else "from random weights"
+    name = released_name(record.spec["model"]["init"])
+    start = f"from the released weights of {name}" if released else "from random weights"
     return (
         f"Audio is represented by {sizes['n_q']} codebooks of {sizes['card']} entries at {FRAME_RATE} frames a second "
         f"of {codec} (sha256 {digests}), captions by the token states of {captions}, which is frozen. The model is "
@@ -151,8 +152,8 @@ def trained(record):
     kinds = {kind: seeds for kind in ("target", "gold") if (seeds := seeds_of(record, kind))}
     if not record.spec["target"]["train_seeds"]:
         return (
-            f"The target is {record.spec['model']['init']} itself: nothing was trained, and there is no gold, so what "
-            "a model without the forget clips would be is not known."
+            f"The target is {released_name(record.spec['model']['init'])} itself: nothing was trained, and there is no "
+            "gold, so what a model without the forget clips would be is not known."
         )
     training = record.spec["training"]
     learned = record.split[record.split["set"].isin(("forget", "remain"))]["set"].value_counts()

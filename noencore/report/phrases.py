@@ -1,6 +1,8 @@
 """Numbers, lists and parts of the config in words: what the verdicts, the methods text and the tables share."""
 
 import math
+import re
+from pathlib import Path
 
 import pandas as pd
 
@@ -66,6 +68,11 @@ def selector_words(selector):
         names = wanted if isinstance(wanted, list) else [wanted]
         parts.append(f"{column} other than {listed(names)}" if unwanted else f"{column} {listed(names, 'or')}")
     return ", and ".join(parts) or "every clip"
+
+
+def released_name(init):
+    """The name of a released model; of one in a directory of the user's the directory's own, without where it lies."""
+    return init if re.fullmatch(r"\w[\w.-]*/[\w.-]+", init) else Path(init).name
 
 
 def million(number):

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 
-from noencore.report.phrases import counted, duration, listed, million, p_value, percent, selector_words, with_interval
+from noencore.report.phrases import (
+    counted,
+    duration,
+    listed,
+    million,
+    p_value,
+    percent,
+    released_name,
+    selector_words,
+    with_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +54,11 @@ def test_shares_are_in_percent():
 )
 def test_selectors(selector, text):
     assert selector_words(selector) == text
+
+
+def test_a_released_model_is_named_and_a_folder_of_the_user_is_not():
+    assert released_name("facebook/musicgen-small") == "facebook/musicgen-small"
+    assert released_name("/home/ann/models/mine") == "mine"
 
 
 def test_counts_and_sizes():

@@ -67,17 +67,19 @@ def test_undecided_where_seeds_disagree_though_their_mean_does_not(make):
     assert made["recommended"]["recipe"] is None
 
 
-@pytest.mark.parametrize("gold", [2.0, 2.03])
-def test_undecided_where_there_is_nothing_to_forget(trained, make_run, gold):
-    """Also where the difference is there for sure, and smaller than the margin that was declared."""
+@pytest.mark.parametrize(("gold", "noise"), [(2.0, 0.01), (2.0, 0.0), (2.03, 0.01)])
+def test_undecided_where_there_is_nothing_to_forget(trained, make_run, gold, noise):
+    """Also where the models are the same, and where a difference that is there is smaller than the declared margin."""
     losses = {"target-0": trained["target-0"], "gold-0": trained["target-0"] | {"forget": gold}}
     losses |= {"ga-0": losses["gold-0"]}
-    run = make_run(losses)
+    run = make_run(losses, noise=noise)
     made = verdicts(run.spec, run.evidence, run.split, PARAMETERS)
     judged = of(made, "ga")["forgotten"]
     assert judged["verdict"] == "undecided"
     assert judged["text"].startswith(NOTHING_MEMORISED)
     assert made["recommended"]["recipe"] is None
+    assert "nan" not in json.dumps(made)
+    assert "not shown to know forget better than gold" in made["recommended"]["reason"]
 
 
 @pytest.mark.parametrize(
