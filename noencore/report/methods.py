@@ -12,7 +12,7 @@ from noencore.experiment import FRAME_RATE, is_released, split_model_name
 from noencore.metrics.frechet import DRAWS as DISTANCE_DRAWS
 from noencore.metrics.intervals import DRAWS
 from noencore.metrics.rows import MINIMUM
-from noencore.report.phrases import counted, duration, listed, million, released_name, selector_words, whole_percent
+from noencore.report.phrases import counted, duration, in_percent, listed, million, released_name, selector_words
 from noencore.report.recipes import recipe_words, scope_words
 from noencore.report.verdicts import recipe_models, set_counts
 from noencore.split import SETS
@@ -39,8 +39,8 @@ FAMILIES = {
     "collapse": "entropy, repetition, silence and clipping of what was played",
     "quality": "Fréchet and kernel audio distance to the set's original test clips",
     "text_audio": "the cosine of what was played and its caption",
-    "copying": "pieces of forget clips in what was played, by landmarks and by windows of an embedding, with "
-    "thresholds from holdout clips",
+    "copying": "pieces of forget clips, of any part, in what was played, by landmarks and by windows of an embedding, "
+    "with thresholds from holdout clips",
 }
 
 
@@ -80,7 +80,7 @@ def methods_text(record):
         "Codec and model": [codec_and_model(record)],
         "Target and gold": [trained(record)],
         "Unlearning": unlearned(record),
-        "Measurements": [measured(record), families(record), embeddings(record)],
+        "Measurements": [measured(record), families(record), embeddings(record), *details(record)],
         "Statistics": [statistics(record)],
         "Software and hardware": [software(record), *costs(record)],
     }
@@ -98,7 +98,7 @@ def data(record):
     text = f"The catalogue holds {size} from {sources}; a clip is {seconds_words(usable['duration'])} long."
     if "clips_per_work" in settings:
         per_work = counted(settings["clips_per_work"], "clip")
-        text += f" A work gives at most {per_work}, drawn without overlap (seed {settings['seed']})."
+        text += f" A work gives at most {per_work} (seed {settings['seed']})."
     unusable = record.catalogue.loc[record.catalogue["status"] != "ok", "status"].value_counts()
     if len(unusable):
         text += f" Left out: {listed(f'{number:,} {status}' for status, number in unusable.items())}."
@@ -117,7 +117,7 @@ def split_words(record):
     def size(name):
         return f"{counted(counts[name]['clips'], 'clip')} of {counted(counts[name]['works'], 'work')}"
 
-    held, dev = whole_percent(rule["holdout"]), whole_percent(rule["dev"])
+    held, dev = in_percent(rule["holdout"]), in_percent(rule["dev"])
     rehearsed = ((record.split["set"] == "remain") & (record.split["part"] == "train")).sum()
     tested = listed(f"{counts[name]['test_clips']} ({counts[name]['test_works']}) {name}" for name in SETS)
     return (
@@ -161,8 +161,8 @@ def trained(record):
         f"The target ({seed_words('train seed', kinds['target'])}) learned forget and remain, {learned.sum():,} clips. "
         f"{counted(training['steps'], 'step')} of {counted(training['batch'], 'clip')}, AdamW (betas 0.9 and 0.95, "
         f"weight decay {training['weight_decay']:g}), learning rate up to {training['lr']:g} over the first "
-        f"{whole_percent(training['warmup'])} of the steps and then down a cosine to 0, gradients clipped at norm 1; "
-        f"captions hidden in {whole_percent(training['p_uncond'])} of the batches; {scope_words(training['scope'])}."
+        f"{in_percent(training['warmup'])} of the steps and then down a cosine to 0, gradients clipped at norm 1; "
+        f"captions hidden in {in_percent(training['p_uncond'])} of the batches; {scope_words(training['scope'])}."
     )
     if "gold" not in kinds:
         return f"{text} There is no gold, a model that never learned forget."
@@ -243,12 +243,24 @@ def embeddings(record):
     for name in record.spec["embeddings"]:
         rows = record.metrics[record.metrics["metric"] == f"fad_{name}"]
         known = rows.loc[rows["weights_sha256"].fillna("") != "", "weights_sha256"]
-        if rows["status"].str.startswith("no weights").all():
+        if len(known):
+            used.append(f"{name} (sha256 {known.iloc[0][:SHORT]})")
+        elif rows["status"].str.startswith("no weights").any():
             missing.append(name)
-        else:
-            used.append(f"{name} (sha256 {known.iloc[0][:SHORT]})" if len(known) else name)
     text = f"Distances are of embeddings of {listed(used)}." if used else ""
     return f"{text} Not measured, as their weights were missing: {listed(missing)}.".strip() if missing else text
+
+
+def details(record):
+    """How music was put beside captions, and what counts as a copy, where there are numbers of it."""
+    known = set(record.metrics.loc[record.metrics["value"].notna(), "metric"])
+    name, copying = record.spec["text_audio"], record.spec["copying"]
+    if f"text_audio_{name}" in known:
+        yield f"Music and captions were compared by {name}."
+    if "copy_rate" in known:
+        passed = in_percent(copying["false_positive_rate"])
+        windows = f"its windows are those of {copying['embedding']}"
+        yield f"Thresholds of copying let {passed} of holdout clips pass; {windows}."
 
 
 def chosen(record, families):
@@ -279,6 +291,8 @@ def statistics(record):
             " Equality was tested by two one-sided tests at 5 % against margins declared beforehand: "
             f"{listed(declared)}, in the metric's unit."
         )
+    if (compared["p_method"] == "mcnemar").any():
+        text += " Hits of two single models were compared by McNemar's exact test."
     if (compared["margin_source"] == "gold band").any():
         text += " Without a declared margin the largest difference of two gold models took its place against gold."
     return text.strip()
@@ -309,7 +323,7 @@ def costs(record):
         )
     if not lines:
         return ["No model was trained or changed in this run."]
-    return ["Time and peak memory of the loops of training and unlearning:", "\n".join(lines)]
+    return ["Time of the loops of training and unlearning, and the most memory that their jobs held:", "\n".join(lines)]
 
 
 def kinds_of(record):

@@ -36,9 +36,9 @@ def percent(value, low, high):
     return f"{value:.{places}f} % [{low:.{places}f}, {high:.{places}f}]"
 
 
-def whole_percent(share):
-    """`33 %`."""
-    return f"{100 * share:.0f} %"
+def in_percent(share):
+    """`33 %`, `0.5 %`."""
+    return f"{100 * share:.3g} %"
 
 
 def p_value(p):
@@ -52,8 +52,8 @@ def counted(number, noun):
 
 
 def listed(names, last="and"):
-    """`a, b and c`; of long lists the first ten, and how many more."""
-    names = [str(name) for name in names]
+    """`a, b and c` on one line; of long lists the first ten, and how many more."""
+    names = [" ".join(str(name).split()) for name in names]
     if len(names) > SHOWN:
         names = [*names[:SHOWN], f"{len(names) - SHOWN} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else "none"

@@ -300,3 +300,26 @@ def test_a_codec_that_is_not_there_is_an_error_unless_it_will_be_trained(config,
     path = tmp_path / "codec.safetensors"
     path.touch()
     assert experiment.codec_path({"codec": {"weights": str(path)}}) == str(path)
+
+
+def words_config(config):
+    rest = {
+        "experiment": "demo",
+        "catalogue": {"source": "tunes"},
+        "score": {},
+        "embeddings": [],
+        "text_audio": "tagtext",
+    }
+    return config | rest | {"copying": {}, "comparison": {"margins": {}}, "weights": "w", "fetch": {"workers": 4}}
+
+
+def test_the_words_are_about_what_was_run_and_not_about_where_files_are(config):
+    before = experiment.words_spec(words_config(config))
+    assert set(before["recipes"]) == {"ga", "none", "rl_caption"}
+    assert before["target_model"] == "target-0"
+    config["recipes"]["unused"]["lr"] = 1e-3
+    config["run"].reverse()
+    other = words_config(config) | {"weights": "elsewhere", "fetch": {"workers": 9}}
+    assert experiment.words_spec(other) == before
+    config["recipes"]["ga"]["lr"] = 1e-3
+    assert experiment.words_spec(words_config(config)) != before

@@ -48,7 +48,7 @@ def test_the_text_says_what_the_record_says(record):
     for said in (
         "100 clips of 50 works",
         "a clip is 4 s long",
-        "at most 2 clips, drawn without overlap (seed 7)",
+        "at most 2 clips (seed 7)",
         "Left out: 1 unreadable.",
         "Licence as the catalogue gives it: CC0.",
         "one piece stayed together (seed 5)",
@@ -112,6 +112,11 @@ def test_embeddings_have_their_weights_or_are_named_as_missing(record):
     text = methods_text(replace(record, spec=record.spec | {"metrics": ["quality"]}, metrics=rows))
     assert "Distances are of embeddings of musicnn (sha256 abababababab)." in text
     assert "as their weights were missing: vggish." in text
+    assert "compared by tagtext" not in text
+    rows = pd.concat([rows, rows[:1].assign(metric="text_audio_tagtext"), rows[:1].assign(metric="copy_rate")])
+    text = methods_text(replace(record, metrics=rows))
+    assert "Music and captions were compared by tagtext." in text
+    assert "let 5 % of holdout clips pass; its windows are those of codec" in text
 
 
 def test_the_released_track_claims_no_training_and_no_gold(make):

@@ -65,6 +65,7 @@ def test_counts_and_sizes():
     assert counted(1, "clip") == "1 clip"
     assert counted(1200, "clip") == "1,200 clips"
     assert listed([]) == "none"
+    assert listed(["a\n\n# b", "c"]) == "a # b and c"
     assert [million(n) for n in (900, 1_610_000, 420_000_000, 3.3e9)] == [
         "900",
         "1.61 million",
