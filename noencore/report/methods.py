@@ -304,26 +304,34 @@ def software(record):
     made = sorted({tuple(cost[key] for key in keys) for cost in record.costs.values()})
     models = listed("noencore {} (Python {}, PyTorch {}, NumPy {})".format(*versions) for versions in made)
     text = f"The models were made by {models}."
+    if any(cost["device"] == "cuda" for cost in record.costs.values()):
+        text += " On the GPU matrix products were computed in bf16 and the rest, with the weights, in fp32."
     packages = listed(f"{name} {version}" for name, version in record.packages.items())
-    return f"{text} Tables and this text were made with {packages}." if record.packages else text
+    return f"{text} Tables, figures and this text were made with {packages}."
 
 
 def costs(record):
-    """A list of what making the models took."""
-    lines = []
+    """A list of what making the models took, with the machine of each line where there were several."""
+    spent = {}
     for recipe, models in {**kinds_of(record), **recipe_models(record.spec["models"])}.items():
         of_recipe = [record.costs[model] for model in models if record.costs[model]["steps"]]
-        if not of_recipe:
-            continue
-        seconds, memory = ([cost[key] for cost in of_recipe] for key in ("seconds", "peak_memory_mb"))
-        mean = f"{duration(sum(seconds) / len(seconds))} each" if len(seconds) > 1 else duration(seconds[0])
-        lines.append(
-            f"- `{recipe}`, {counted(len(of_recipe), 'model')}: {mean}, {max(memory):,.0f} MB at most of "
-            f"{listed(sorted({place_words(cost) for cost in of_recipe}))}"
-        )
-    if not lines:
+        if of_recipe:
+            spent[recipe] = of_recipe
+    if not spent:
         return ["No model was trained or changed in this run."]
-    return ["Time of the loops of training and unlearning, and the most memory that their jobs held:", "\n".join(lines)]
+    places = {recipe: listed(sorted({place_words(cost) for cost in of_recipe})) for recipe, of_recipe in spent.items()}
+    one = set(places.values()) if len(set(places.values())) == 1 else set()
+    lines = [f"- {cost_words(recipe, spent[recipe])}{'' if one else f', {places[recipe]}'}" for recipe in spent]
+    where = "".join(f", {place}" for place in one)
+    intro = f"Time of the loops of training and unlearning, and the most memory that their jobs held{where}:"
+    return [intro, "\n".join(lines)]
+
+
+def cost_words(recipe, costs):
+    """`ga`, 2 models: 28 s each, 1,036 MB."""
+    seconds = duration(sum(cost["seconds"] for cost in costs) / len(costs))
+    memory = f"{max(cost['peak_memory_mb'] for cost in costs):,.0f} MB"
+    return f"`{recipe}`, {counted(len(costs), 'model')}: {seconds}{' each' if len(costs) > 1 else ''}, {memory}"
 
 
 def kinds_of(record):
@@ -331,7 +339,7 @@ def kinds_of(record):
 
 
 def place_words(cost):
-    """Where a job ran: `the memory of an NVIDIA ...`, `the memory of the process on 1 thread of ...`."""
+    """Where a job ran, and whose memory is meant."""
     if cost["device"] == "cuda":
-        return f"the GPU's memory ({cost['device_name']})"
-    return f"the process's memory ({cost['device_name']}, {counted(cost['threads'], 'thread')})"
+        return f"on {cost['device_name']} (the GPU's memory)"
+    return f"on {counted(cost['threads'], 'thread')} of {cost['device_name']} (the process's memory)"

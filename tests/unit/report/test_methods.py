@@ -73,7 +73,8 @@ def test_the_text_says_what_the_record_says(record):
         "(at most 4)",
         "noencore 0.1.0 (Python 3.11.9, PyTorch 2.9.0, NumPy 2.4.6)",
         "pandas 3.1 and scipy 1.17",
-        "`gold`, 2 models: 112 s each, 860 MB at most of the process's memory (A Processor @ 2 GHz, 1 thread)",
+        "jobs held, on 1 thread of A Processor @ 2 GHz (the process's memory):",
+        "- `gold`, 2 models: 112 s each, 860 MB\n",
     ):
         assert said in text, said
     assert "secret" not in text
@@ -86,9 +87,7 @@ def test_what_was_not_run_is_not_claimed(make, record):
     text = methods_text(record)
     for name, words in FAMILIES.items():
         assert (words in text) == (name == "likelihood")
-    absent = (
-        "played guidance embeddings Fréchet DeLong Clopper distances lora diverged GPU Satterthwaite random_caption"
-    )
+    absent = "played guidance Fréchet DeLong Clopper distances lora diverged GPU bf16 random_caption Satterthwaite"
     for word in absent.split():
         assert (word in text) == (word == "Satterthwaite"), word
     alone = make({"npo_kl-0": {"forget": 2.9}}, gold=False)
@@ -136,7 +135,9 @@ def test_how_a_job_ended_and_where_it_ran(make):
     text = methods_text(record)
     assert "; ga-1 stopped at step 30, and kept the weights of step 24." in text
     assert "; npo_kl-0 diverged at step 12" in text
-    assert "the GPU's memory (A GPU 80GB)" in text
+    assert "- `npo_kl`, 1 model: 112 s, 860 MB, on 1 thread of A Processor @ 2 GHz (the process's memory)" in text
+    assert "on A GPU 80GB (the GPU's memory)" in text
+    assert "in bf16" in text
 
 
 def test_sources_of_several_parts_and_versions_of_several_machines(record):
