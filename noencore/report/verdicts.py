@@ -10,7 +10,7 @@ import pandas as pd
 from noencore.comparison.paired import KEPT_SETS
 from noencore.experiment import SCRATCH, split_model_name
 from noencore.report.judgements import recipe_verdict
-from noencore.report.phrases import counted, million, percent, released_name, selector_words, with_interval
+from noencore.report.phrases import SHOWN, counted, million, percent, released_name, selector_words, with_interval
 from noencore.split import SETS
 from noencore.unlearning.recipes import takes_steps
 
@@ -127,7 +127,9 @@ def recommend(judged, evidence):
     fit = [verdict for verdict in judged if objections.get(verdict.recipe, "control") == ""]
     rule = RULE if evidence.has_gold else RULE_WITHOUT_GOLD
     if not fit:
-        why = "; ".join(f"{recipe} {reason}" for recipe, reason in objections.items())
+        reasons = [f"{recipe} {reason}" for recipe, reason in objections.items()]
+        further = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+        why = "; ".join([*reasons[:SHOWN], *further])
         return {"recipe": None, "rule": rule, "reason": f"No recipe qualifies: {why}." if why else "No recipe was run."}
 
     def order(verdict):

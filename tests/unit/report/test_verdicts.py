@@ -276,3 +276,12 @@ def test_forty_recipes_are_judged_in_the_order_of_the_tables(make):
     shares = [row["forgotten"]["value"] for row in made["recipes"]]
     assert (np.diff(shares) < 0).all()
     assert made["recommended"]["recipe"] == "r39"
+
+
+def test_of_many_objections_the_first_ten_are_told(make):
+    names = [f"r{number}" for number in range(12)]
+    recipes = {name: {"forget": "gradient_ascent"} for name in names}
+    made = make({f"{name}-0": {"remain": 2.5} for name in names}, recipes=recipes)["recommended"]
+    assert made["recipe"] is None
+    assert made["reason"].count("harms remain") + made["reason"].count("is not shown") == 10
+    assert made["reason"].endswith("; and 2 more.")
