@@ -13,6 +13,10 @@ CONFIGS = {
     "a negative learning rate": ({"recipes": {"ga": {"lr": -1.0e-4}}}, ["recipes.ga.lr", "-0.0001", "minimum"]),
     "a learning rate as text": ({"recipes": {"ga": {"lr": "1e-4"}}}, ["recipes.ga.lr", "write small numbers as"]),
     "an infinite learning rate": ({"recipes": {"ga": {"lr": float("inf")}}}, ["recipes.ga.lr", "inf", "finite"]),
+    "a margin of no metric": (
+        {"comparison": {"margins": {"nll_captoin": 0.05}}},
+        ["comparison.margins", "'nll_captoin'", "did you mean 'nll_caption'?"],
+    ),
     "an empty forget set": ({"split": {"forget": {"artist": "Nobody"}}}, ["split.forget.artist", "'Nobody'"]),
     "forget overlaps remain": (
         {"split": {"remain": {"artist": ["traditional", "Turlough O'Carolan"]}}},
