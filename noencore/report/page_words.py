@@ -29,7 +29,7 @@ SETS = {
     "utility": "music from elsewhere",
 }
 SIDES = {"forgotten": "Forgotten?", "remain": "Remain set", "utility": "Utility set"}  # of a recipe's verdict
-TAKES = {"original": "what there is", "target": "before unlearning", "gold": "never learned the forget clips"}
+TAKES = {"original": "the clip itself", "target": "before unlearning", "gold": "without forget"}
 
 
 @dataclass(frozen=True)
