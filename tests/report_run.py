@@ -207,7 +207,11 @@ def _of_paper(recipes):
 def _recipe_verdict(number, recipe, gold, diverged):
     words = ("not", "partly", "as gold", "beyond gold") if gold else ("unchanged", "changed", "undecided")
     sides = {
-        "forgotten": (words, 100 - 40 * (number % 4) if gold else 0.1 * number, "% of what was memorised"),
+        "forgotten": (
+            words,
+            100 - 40 * (number % 4) if gold else 0.1 * number,
+            "% of what was memorised" if gold else "nats a token",
+        ),
         "remain": (("kept", "harmed", "undecided"), 0.01 * number, "nats a token"),
         "utility": (("kept", "improved"), 0.02 * number, "nats a token"),
     }

@@ -96,7 +96,7 @@ def write_page(run, spec):
     _copy_all(run / "tables", report / "tables", [*TABLES, "findings"], FORMS)
     _copy_all(run / "figures", report / "figures", spec["figures"], PICTURES)
     with atomic(report / "index.html") as temporary:
-        temporary.write_text(page_html(run, spec))
+        temporary.write_text(page_html(run, spec), encoding="utf-8")
     _write_zip(report, run / "report.zip")
 
 
@@ -107,9 +107,8 @@ def page_html(run, spec):
 
     report = Path(run) / "report"
     verdicts, listening = _read_json(report / "verdicts.json"), _read_json(report / "listening.json")
-    own = "\n".join((TEMPLATES / name).read_text() for name in SCRIPTS)
     plotly = get_plotlyjs()
-    scripts = [(TEMPLATES / "head.js").read_text(), own]
+    scripts = [_template("head.js"), "\n".join(map(_template, SCRIPTS))]
     key = hashlib.sha256(json.dumps(listening, sort_keys=True).encode()).hexdigest()[:16]
     return (
         _environment()
@@ -117,7 +116,7 @@ def page_html(run, spec):
         .render(
             version=__version__,
             policy=_policy([*scripts, plotly]),
-            style=Markup((TEMPLATES / "report.css").read_text()),
+            style=Markup(_template("report.css")),
             scripts=[Markup(script) for script in scripts],
             plotly=Markup(plotly),
             verdicts=verdicts,
@@ -134,6 +133,10 @@ def page_html(run, spec):
             methods=_paragraphs(report / "methods.md"),
         )
     )
+
+
+def _template(name):
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def read_table(path):
@@ -236,7 +239,9 @@ def _meanings(verdicts):
 def _paragraphs(path):
     """Pairs (kind, text) of a file of paragraphs and `## ` headings; kind: heading or paragraph."""
     try:
-        blocks = [" ".join(block.split()) for block in re.split(r"\n\s*\n", path.read_text()) if block.strip()]
+        blocks = [
+            " ".join(block.split()) for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")) if block.strip()
+        ]
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); delete it and run again") from None
     return [("heading", text.lstrip("# ")) if text.startswith("#") else ("paragraph", text) for text in blocks]
@@ -244,7 +249,7 @@ def _paragraphs(path):
 
 def _read_json(path):
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not readable json ({error}); delete it and run again") from None
 
