@@ -130,7 +130,7 @@ def page_html(run, spec):
             take_words=TAKES,
             tables=[read_table(Path(run) / "tables" / f"{name}.csv") for name in TABLES],
             forms=FORMS,
-            methods=_paragraphs(report / "methods.md"),
+            methods=_blocks(report / "methods.md"),
         )
     )
 
@@ -236,15 +236,25 @@ def _meanings(verdicts):
     return {word: verdict.means for word, verdict in VERDICTS.items() if word in said}
 
 
-def _paragraphs(path):
-    """Pairs (kind, text) of a file of paragraphs and `## ` headings; kind: heading or paragraph."""
+def _blocks(path):
+    """Pairs (kind, content) of a file of paragraphs, `## ` headings and `- ` lists; the title of the whole is left out.
+
+    kind: heading or paragraph, and its text, or list, and its items.
+    """
     try:
-        blocks = [
-            " ".join(block.split()) for block in re.split(r"\n\s*\n", path.read_text(encoding="utf-8")) if block.strip()
-        ]
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); delete it and run again") from None
-    return [("heading", text.lstrip("# ")) if text.startswith("#") else ("paragraph", text) for text in blocks]
+    blocks = []
+    for block in filter(None, map(str.strip, re.split(r"\n\s*\n", text))):
+        if block.startswith("- "):
+            items = re.split(r"\n(?=- )", block)
+            blocks.append(("list", [" ".join(item.removeprefix("- ").split()) for item in items]))
+        elif block.startswith("## "):
+            blocks.append(("heading", block.removeprefix("## ")))
+        elif not block.startswith("# "):
+            blocks.append(("paragraph", " ".join(block.split())))
+    return blocks
 
 
 def _read_json(path):

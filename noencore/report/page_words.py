@@ -42,18 +42,22 @@ class Verdict:
 
 
 VERDICTS = {
-    "as gold": Verdict("good", "full", "no further from gold, which never learned the clips, than the margin allows"),
-    "partly": Verdict("warn", "half", "on the way from target to gold, and not there"),
-    "not": Verdict("bad", "none", "no sign that the model moved towards gold"),
-    "beyond gold": Verdict("warn", "beyond", "worse on these clips than a model that never learned them: damage"),
+    "as gold": Verdict("good", "full", "differs from gold, which never learned the clips, by less than the margin"),
+    "partly": Verdict("warn", "half", "some of what was memorised is gone, and some is left"),
+    "not": Verdict("bad", "none", "nothing of what was memorised is gone"),
+    "beyond gold": Verdict(
+        "warn",
+        "beyond",
+        "the clips are less likely than to a model that never learned them: damage, more than forgetting",
+    ),
     "changed": Verdict(
-        "warn", "change", "differs from the target; without gold nothing says whether this is forgetting"
+        "warn", "change", "differs from the target; without gold nobody can say whether that is forgetting"
     ),
     "unchanged": Verdict("bad", "same", "as the target, within the margin"),
     "kept": Verdict("good", "full", "as good as the target, within the margin"),
     "harmed": Verdict("bad", "down", "worse than the target"),
     "improved": Verdict("good", "up", "better than the target"),
-    "undecided": Verdict("open", "open", "the interval leaves more than one answer open"),
+    "undecided": Verdict("open", "open", "the interval, or seeds that disagree, leave more than one answer open"),
     "not tested": Verdict("open", "dash", "there is no number: the status says why"),
     "supported": Verdict("good", "full", "the whole interval lies on the finding's side"),
     "not supported": Verdict("bad", "none", "the whole interval lies on the other side"),

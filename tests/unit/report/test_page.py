@@ -76,6 +76,12 @@ def test_it_says_what_was_to_be_forgotten_on_how_many_clips_and_what_to_take(pag
     assert "The recipe we would take ga It is. The rule: The one nearest to gold that harms nothing." in words
 
 
+def test_the_methods_text_has_its_headings_and_lists(page):
+    methods = page.html.split('id="methods-text"')[1]
+    assert re.findall("<h3>(.*?)</h3>", methods) == ["Data", "Models"]
+    assert re.findall("<li>(.*?)</li>", methods) == ["<code>ga</code>: two seeds", "<code>none</code>: one"]
+
+
 def test_every_figure_table_and_take_is_in_it(page):
     assert [figure["data-figure"] for figure in page.having(data_figure=None)] == list(FIGURES)
     assert [table["data-table"] for table in page.having(data_table=None)] == [
