@@ -55,6 +55,7 @@
   };
 
   const setBlind = (on) => {
+    save();
     const random = randoms(state.seed);
     random();
     document.getElementById("listening").classList.toggle("blind", on);
