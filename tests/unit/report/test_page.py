@@ -163,7 +163,7 @@ def test_braces_of_a_user_are_not_a_template(tmp_path):
     [
         ({"gold": False}, "unchanged"),
         ({"diverged": ("ga",)}, "Not tested: it diverged."),
-        ({"diverged": RECIPES}, "No recipe that we would take"),
+        ({"diverged": RECIPES}, "There is no recipe that we would take"),
         ({"figures": ()}, "No figure: nothing that this run measures is drawn."),
         ({"clips": 0}, "Nothing was generated. There is no clip to listen to"),
         ({"recipes": ("npo",)}, "so there is nothing to test"),
