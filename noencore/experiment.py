@@ -132,6 +132,11 @@ def tables_spec(config):
     return {"models": models(config), "names": names}
 
 
+def page_spec(config):
+    """The figures that the report page shows."""
+    return {"figures": figures(config)}
+
+
 def tune_grid(config):
     """Points of the grids under `tune`: dict <recipe>_<i> -> {"recipe", "parameters" (dict key -> value)}.
 

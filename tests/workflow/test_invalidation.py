@@ -55,6 +55,7 @@ SOURCES = {
     "a comment": ("noencore/metrics/intervals.py", "# about nothing\n", []),
     "a script": ("workflow/scripts/figure.py", "UNUSED = 1\n", ["figure"]),
     "a script's comment": ("workflow/scripts/figure.py", "# about nothing\n", []),
+    "a template of the page": ("noencore/report/templates/report.css", "/* about nothing */\n", ["page"]),
 }
 
 

@@ -293,6 +293,13 @@ def library_code(name):
     return code_digest(ROOT / f"noencore/{name}.py", ROOT)
 
 
+def page_code():
+    """Digest of the page's script and modules, and of the templates that it is made from."""
+    templates = sorted((ROOT / "noencore/report/templates").iterdir())
+    sums = {path.name: sha256(path) for path in templates}
+    return canonical({"script": code("page.py"), "templates": sums})
+
+
 def intermediate_results(wildcards):
     """What lies between split and tables. Snakemake misses a deleted file only where it is asked for by name."""
     made_by = {
