@@ -28,15 +28,15 @@ def page_of(tmp_path_factory):
 
 
 @pytest.fixture
-def visit(browser, page_of):
+def visit(browser, page_of, tmp_path_factory):
     """A function (width in px, dark, options of the browser's context, variations of the run) -> its page, just opened
-    without a network. Whatever a test does with it: nothing is asked for beyond the files beside the page, nothing
-    complains, no dialog opens."""
+    without a network. Whatever a test does with it: it asks for no file but those of runs, complains of nothing, and
+    opens no dialog."""
     contexts, faults = [], []
+    runs = tmp_path_factory.getbasetemp().as_uri()
 
     def open_page(width=1200, dark=False, options=None, **variations):
         index = page_of(**variations)
-        beside = f"{index.parent.as_uri()}/"
         scheme = "dark" if dark else "light"
         size = {"width": width, "height": 800}
         context = browser.new_context(viewport=size, color_scheme=scheme, offline=True, **(options or {}))
@@ -45,7 +45,7 @@ def visit(browser, page_of):
         page.set_default_timeout(15_000)
 
         def on_request(request):
-            if not request.url.startswith((beside, "data:", "blob:")):
+            if not request.url.startswith((runs, "data:", "blob:")):
                 faults.append(f"request: {request.url[:200]}")
 
         def on_failed(request):

@@ -16,7 +16,7 @@ class Report:
     def __init__(self, path):
         self.zip = zipfile.ZipFile(path)
         self.html = self.zip.read("report/report.html").decode()
-        self.description = self.value("workflow_desc")
+        self.description = self.value("workflow-desc")
         self.results = {result["filename"]: result for result in self.value("results").values()}
         self.places = {
             Path(path).name: (category, subcategory)
@@ -26,8 +26,9 @@ class Report:
         }
 
     def value(self, name):
-        """What the page's script gives a variable."""
-        return json.JSONDecoder().raw_decode(self.html, self.html.index(f"var {name} = ") + len(f"var {name} = "))[0]
+        """What the page's script of that name gives its variable."""
+        start = self.html.index("= ", self.html.index(f'<script id="{name}">')) + 2
+        return json.JSONDecoder().raw_decode(self.html, start)[0]
 
 
 @pytest.fixture(scope="module")
