@@ -9,6 +9,7 @@ from report_run import FIGURES, RECIPES
 
 SECTIONS = ("verdict", "figures", "listening", "tables", "findings", "methods")
 NO_WORDS = re.compile(r"\b(undefined|NaN|null|None|Infinity)\b|\[object")
+LIGHT = {"figures": (), "clips": 1}  # where neither is what a test looks at
 HOSTILE = (
     "<img src=nowhere onerror=\"window.hit = 1\"></script></style></title><script>window.hit = 1; alert(1)</script>"
     "'\"><svg onload='window.hit=1'> & &lt; {{ 7 * 7 }} ${7 * 7} ](javascript:alert(1)) \\u003c \u202e "
@@ -92,9 +93,24 @@ def test_one_player_plays_at_a_time(visit):
         page.wait_for_function(f"String({playing}) === '{number}'")
 
 
+def test_the_methods_text_is_copied(visit):
+    page = visit(options={"permissions": ["clipboard-read", "clipboard-write"]}, **LIGHT)
+    page.click("#copy-methods")
+    page.wait_for_function("document.getElementById('copied').innerText === 'Copied.'")
+    pasted = page.evaluate("navigator.clipboard.readText()")
+    assert pasted.split() == page.inner_text("#methods-text").split()
+    assert "One composer" in pasted
+
+
+def test_it_is_dark_where_the_reader_wants_it_dark(visit):
+    ground = "getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)"
+    assert max(visit(dark=True, **LIGHT).evaluate(ground)) < 64
+    assert min(visit(dark=False, **LIGHT).evaluate(ground)) > 240
+
+
 @pytest.mark.parametrize("width", [400, 1200])
 def test_it_fits_the_window(visit, width):
-    page = visit(width=width, clips=2)
+    page = visit(width=width, clips=1)
     draw_all(page)
     assert overflow(page) <= 0
     page.click("#blind")
@@ -109,12 +125,12 @@ def test_it_fits_the_window(visit, width):
 
 
 def test_words_of_a_manifest_are_shown_as_text(visit):
-    page = visit(width=400, clips=2, text=HOSTILE)
+    page = visit(width=400, clips=1, text=HOSTILE)
     draw_all(page)
     page.click("#blind")
     assert page.evaluate("window.hit") is None
     assert page.locator("img[src=nowhere], [onload], [onerror], a[href^=javascript]").count() == 0
-    assert page.locator("script").count() == visit(clips=2).locator("script").count()
+    assert page.locator("script").count() == visit(clips=1).locator("script").count()
     shown = words(page)
     assert shown.count("<img src=nowhere") == shown.count("{{ 7 * 7 }} ${7 * 7}") > 5
     assert "49" not in page.locator("#listening").inner_text()
@@ -130,16 +146,17 @@ def test_words_of_a_manifest_are_shown_as_text(visit):
         pytest.param({"figures": ()}, id="no figure could be drawn"),
         pytest.param({"clips": 0}, id="nothing to listen to"),
         pytest.param({"recipes": ("ga",)}, id="one recipe"),
-        pytest.param({"recipes": tuple(f"recipe_{i}" for i in range(40)), "clips": 2}, id="forty recipes"),
+        pytest.param({"recipes": tuple(f"recipe_{i}" for i in range(40))}, id="forty recipes"),
     ],
 )
 def test_other_runs_give_a_right_page_too(visit, variation):
+    variation = {"figures": ("tradeoff",), "clips": 1} | variation
     page = visit(width=400, **variation)
     recipes = variation.get("recipes", RECIPES)
     draw_all(page)
     assert page.locator("#verdicts tbody tr").count() == len(recipes)
     assert page.locator("#recommended").inner_text()
-    assert page.locator("figure[data-figure]").count() == len(variation.get("figures", FIGURES))
+    assert page.locator("figure[data-figure]").count() == len(variation["figures"])
     assert NO_WORDS.search(words(page)) is None
     for recipe in variation.get("diverged", ()):
         row = page.locator("#verdicts tbody tr", has_text=recipe).first
