@@ -132,6 +132,19 @@ def tables_spec(config):
     return {"models": models(config), "names": names}
 
 
+def words_spec(config):
+    """What the verdicts and the methods text say of the config: not where files are, nor how they were fetched."""
+    keys = ("experiment", "catalogue", "split", "model", "training", "target", "score", "generate", "embeddings")
+    keys += ("text_audio", "copying", "comparison")
+    return {
+        **{key: config[key] for key in keys},
+        "models": models(config),
+        "target_model": target_model(config),
+        "recipes": {name: config["recipes"][name] for name in sorted(config["run"])},
+        "metrics": sorted(config["metrics"]),
+    }
+
+
 def page_spec(config):
     """The figures that the report page shows."""
     return {"figures": figures(config)}

@@ -24,6 +24,35 @@ rule figure:
         "../scripts/figure.py"
 
 
+rule words:
+    input:
+        metrics=rules.compare.output.metrics,
+        comparisons=rules.compare.output.comparisons,
+        memorisation=rules.compare.output.memorisation,
+        findings=rules.compare.output.findings,
+        costs=expand("<run>/models/{model}/cost.json", model=experiment.models(config)),
+        config=f"<run>/models/{experiment.target_model(config)}/config.json",
+        catalogue=rules.catalogue.output.catalogue,
+        split=rules.split.output.split,
+    output:
+        verdicts="<run>/report/verdicts.json",
+        methods="<run>/report/methods.md",
+    log:
+        "<run>/logs/words.log",
+    benchmark:
+        "<run>/benchmarks/words.tsv"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        spec=canonical({**experiment.words_spec(config), "codec": CODEC_SHA256}),
+        code=code("words.py"),
+    script:
+        "../scripts/words.py"
+
+
 # The page reads what it shows where the run has written it; its folders go into report.zip, to be mailed.
 rule page:
     input:
