@@ -40,13 +40,13 @@ def shaded(powers):
 def mel_powers(wave, rate):
     """Power in ROWS mel bands at COLUMNS moments, [ROWS, COLUMNS], of a wave [n_samples] at `rate` Hz.
 
-    The moments are even from the first sample to the last, each the middle of a Hann window; silence is put before and
-    after. Parts of a long wave that no window covers do not show.
+    The moments are even from the first sample to the last, each the middle of a Hann window; the ends are mirrored, as
+    a step to silence would be a click. Parts of a long wave that no window covers do not show.
     """
     window = round(WINDOW * rate)
     n_fft = 1 << (2 * window - 1).bit_length()  # twice the window: then every band has a frequency of its own
     middles = np.round(np.linspace(0, len(wave) - 1, COLUMNS)).astype(int)
-    frames = sliding_window_view(np.pad(wave, window // 2), window)[middles] * np.hanning(window)
+    frames = sliding_window_view(np.pad(wave, window // 2, mode="reflect"), window)[middles] * np.hanning(window)
     return mel_filters(rate, n_fft) @ np.abs(np.fft.rfft(frames, n_fft)).T ** 2
 
 
