@@ -46,6 +46,7 @@ rule all:
         rules.tables.output,
         rules.curves.output,
         rules.figure.output,
+        rules.listening.output,
         intermediate_results,
 
 
