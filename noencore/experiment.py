@@ -132,6 +132,26 @@ def tables_spec(config):
     return {"models": models(config), "names": names}
 
 
+def listened_models(config):
+    """Models that the report lets one hear: target, the first gold, and each recipe that takes steps with its first
+    seed. Of recipes without steps none: they are the target."""
+    heard = [
+        target_model(config),
+        *[model for model in trained_models(config) if split_model_name(model)[0] == "gold"][:1],
+    ]
+    stepping = [recipe for recipe in sorted(config["run"]) if takes_steps(config["recipes"][recipe])]
+    return heard + [f"{recipe}-{min(config['unlearn_seeds'])}" for recipe in stepping]
+
+
+def listening_spec(config, models):
+    """The models to be heard, how many clips of each set, and the eval seed of all takes."""
+    return {
+        "models": models,
+        "clips": config["report"]["clips"],
+        "eval_seed": min(config["generate"]["eval_seeds"]),
+    }
+
+
 def words_spec(config):
     """What the verdicts and the methods text say of the config: not where files are, nor how they were fetched."""
     keys = ("experiment", "catalogue", "split", "model", "training", "target", "score", "generate", "embeddings")

@@ -103,7 +103,7 @@ def jobs(rule, *wildcards):
 def evaluation(*models):
     """What follows from new models: their own jobs, and all that compares models."""
     own = [job for rule in ("score", "generate", "embed") for job in jobs(rule, *models)]
-    return [*own, *jobs("measure", *FAMILIES), *compared(), "curves"]
+    return [*own, *jobs("measure", *FAMILIES), *compared(), "curves", "listening"]
 
 
 def compared():
