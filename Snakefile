@@ -48,7 +48,8 @@ rule all:
     input:
         rules.tables.output,
         rules.curves.output,
-        rules.figure.output,
+        rules.figures.output,
+        rules.page.output,
         intermediate_results,
 
 

@@ -16,7 +16,6 @@ from noencore.files import write_csv, write_json
 
 RECIPES = ("none", "ga", "rl_caption", "rl_tokens")
 FIGURES = ("tradeoff", "curves", "codebooks", "association", "distances", "cost")
-TABLES = ("summary", "comparisons", "metrics", "cost", "curves", "findings")
 SETS = ("forget", "remain", "holdout", "utility")
 METRICS = ("nll_caption", "nll_null", "wrong_caption_gain", "fad_musicnn", "kad_musicnn", "continuation_match_0_1s")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
@@ -38,7 +37,7 @@ def write_report_run(directory, *, recipes=RECIPES, gold=True, diverged=(), figu
     methods = f"## Data\n\nOne composer's clips. {text}\n\n## Models\n\nA small MusicGen.\n\nTwo seeds.\n"
     (directory / "report/methods.md").write_text(methods)
     _write_listening(directory / "report", ["target", *(["gold"] if gold else []), *recipes], clips, text)
-    return {"experiment": "sample", "figures": list(figures), "tables": list(TABLES)}
+    return {"figures": list(figures)}
 
 
 def make_page(directory, **variations):
@@ -65,7 +64,7 @@ def _write_tables(directory, models, gold, diverged, rows, text):
         "metrics": metrics,
         "summary": summary_table(metrics, names),
         "comparisons": _comparisons(recipes, gold, diverged, draw),
-        "findings": _findings([name for name in recipes if name in PAPER_RECIPES], text),
+        "findings": _findings(recipes, text),
         "cost": pd.DataFrame(
             [
                 {
@@ -134,12 +133,12 @@ def _comparisons(recipes, gold, diverged, draw):
 
 
 def _findings(recipes, text):
-    """One finding a recipe of the paper, each with another verdict."""
+    """One finding a recipe of the paper."""
     rows = [
         {"finding": 1, "statement": FINDINGS[1], "statistic": "share of memorisation left on forget", "recipe": recipe}
         | {"set": "forget", "value": 0.5, "ci_low": 0.4, "ci_high": 0.6, "ci_method": "bootstrap-works", "n": 24}
         | {"n_works": 12, "seed": 0, "verdict": verdict, "note": text}
-        for recipe, verdict in zip(recipes, ("supported", "not supported", "undecided"))
+        for recipe, verdict in _of_paper(recipes)
     ]
     return pd.DataFrame(rows, columns=FINDING_COLUMNS)
 
@@ -156,61 +155,97 @@ def _write_figure(directory, name, models, text):
     ]  # fmt: skip
     band = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "y0": 0, "y1": 1, "opacity": 0.2, "line": {"width": 0}}
     layout = {"shapes": [{**band, "fillcolor": "#009e73"}], "xaxis": {"title": {"text": "forget gap, nats a token"}}}
-    layout["yaxis"] = {"title": {"text": "utility gap, nats a token"}}
+    layout |= {"yaxis": {"title": {"text": "utility gap, nats a token"}}, "height": 420}
     table = {"columns": ["recipe", "forget gap"], "rows": [[recipe, number] for number, recipe in enumerate(recipes)]}
     words = {
         "title": f"{name.capitalize()} of the run {text}".strip(),
         "caption": f"One point a recipe. {text}".strip(),
     }
-    write_json({"data": traces, "layout": layout, **words, "table": table}, directory / f"{name}.json")
+    write_json(
+        {"data": traces, "layout": layout, "narrow": layout, **words, "table": table}, directory / f"{name}.json"
+    )
     picture = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 300 200"><circle cx="150" cy="100" r="40"/></svg>\n'
     (directory / f"{name}.svg").write_text(picture)
     (directory / f"{name}.pdf").write_bytes(b"%PDF-1.4\n")
 
 
 def _verdicts(recipes, gold, diverged, text):
-    words = ("not", "partly", "as gold", "beyond gold") if gold else ("unchanged", "changed", "undecided")
-    entries = []
-    for number, recipe in enumerate(recipes):
-        ok = recipe not in diverged
-        unit = {"unit": "nats a token", "n": 24, "n_works": 12}
-        forgotten = _judged(words[number % len(words)] if ok else "not tested", 0.6 - 0.2 * (number % 4), ok) | unit
-        remain = _judged(("kept", "harmed", "undecided")[number % 3] if ok else "not tested", 0.01 * number, ok) | unit
-        utility = _judged(("kept", "improved")[number % 2] if ok else "not tested", 0.02 * number, ok) | unit
-        entries.append(
-            {"recipe": recipe, "n_seeds": 1 if recipe == "none" else 2, "status": "ok" if ok else "diverged at step 30"}
-            | {
-                "forgotten": forgotten,
-                "remain": remain,
-                "utility": utility,
-                "text": f"{recipe}: {forgotten['verdict']}.",
-            }
-        )
-    counts = {name: {"clips": 24, "works": 12} for name in SETS}
-    taken = next((name for name in recipes if name not in diverged), None)
+    what = f"artist {text or 'Turlough O’Carolan'}"
+    counts = {"clips": 60, "works": 20, "test_clips": 24, "test_works": 12}
+    taken = next((name for name in recipes if name not in diverged and name != "none"), None)
+    entries = [_recipe_verdict(number, recipe, gold, recipe in diverged) for number, recipe in enumerate(recipes)]
     return {
         "experiment": "sample",
-        "model": "a small MusicGen, trained here from scratch",
-        "forgotten_what": f"clips whose artist is {text or 'Turlough O’Carolan'}",
-        "counts": {"test": counts, "train": counts},
         "track": "controlled" if gold else "released",
-        "recommended": {
-            "recipe": taken,
-            "rule": "The one nearest to gold on forget that harms nothing.",
-            "reason": "It is.",
-        },
+        "model": "a small MusicGen",
+        "forgotten_what": what,
+        "intro": f"To be forgotten: {what}, 60 clips of 20 works, by a small MusicGen.",
+        "memorised": {"text": "What there is to forget: 0.8 nats a token.", "value": 0.8} if gold else None,
+        "counts": dict.fromkeys(SETS, counts),
+        "recommended": {"recipe": taken, "rule": "The one nearest to gold that harms nothing.", "reason": "It is."},
         "recipes": entries,
-        "findings": [],
+        "findings": [
+            {
+                "finding": 1,
+                "statement": FINDINGS[1],
+                "statistic": "share of memorisation left on forget",
+                "recipe": recipe,
+            }
+            | {"set": "forget", "value": 0.5, "low": 0.4, "high": 0.6, "n": 24, "n_works": 12, "verdict": verdict}
+            | {"note": text, "text": f"{recipe}: {verdict}."}
+            for recipe, verdict in _of_paper(recipes)
+        ],
+        "notes": ["Intervals are of 95 %."],
     }
 
 
-def _judged(verdict, value, known):
-    """What is said of one recipe on one set; without numbers where it is not known."""
+def _of_paper(recipes):
+    """The paper's recipes among those that were run, each with another verdict."""
+    return zip([name for name in recipes if name in PAPER_RECIPES], ("supported", "not supported", "undecided"))
+
+
+def _recipe_verdict(number, recipe, gold, diverged):
+    words = ("not", "partly", "as gold", "beyond gold") if gold else ("unchanged", "changed", "undecided")
+    sides = {
+        "forgotten": (words, 100 - 40 * (number % 4) if gold else 0.1 * number, "% of what was memorised"),
+        "remain": (("kept", "harmed", "undecided"), 0.01 * number, "nats a token"),
+        "utility": (("kept", "improved"), 0.02 * number, "nats a token"),
+    }
+    judged = {
+        side: _judged("not tested" if diverged else verdicts[number % len(verdicts)], value, unit)
+        for side, (verdicts, value, unit) in sides.items()
+    }
+    status = f"diverged: {recipe}-0 at step 30" if diverged else "ok"
+    entry = {"recipe": recipe, "control": recipe == "none", "n_seeds": 1 if recipe == "none" else 2, "status": status}
+    return entry | judged | {"text": " ".join(part["text"] for part in judged.values())}
+
+
+def _judged(verdict, value, unit):
+    """What is said of one recipe on one set; without numbers where it diverged."""
+    if verdict == "not tested":
+        text = "Not tested: it diverged."
+        return {
+            "verdict": verdict,
+            "text": text,
+            "value": None,
+            "low": None,
+            "high": None,
+            "unit": "",
+            "n": 0,
+            "n_works": 0,
+        }
     low, high = value - 0.05, value + 0.05
-    if not known:
-        return {"verdict": verdict, "text": "No number: it diverged.", "value": None, "low": None, "high": None}
-    sentence = f"The gap is {value:.2f} nats a token, 95 % interval {low:.2f} to {high:.2f}."
-    return {"verdict": verdict, "text": sentence, "value": value, "low": low, "high": high}
+    text = f"In words: {value:.2f} [{low:.2f}, {high:.2f}] {unit}."
+    return {
+        "verdict": verdict,
+        "text": text,
+        "value": value,
+        "low": low,
+        "high": high,
+        "unit": unit,
+        "n": 24,
+        "n_works": 12,
+    }
 
 
 def _write_listening(directory, recipes, clips, text):
@@ -233,9 +268,9 @@ def _write_listening(directory, recipes, clips, text):
         names = {"clip_id": f"clip{number:03}", "set": set_name, "title": text or f"Planxty {number}"}
         about = {"artist": text or "Turlough O’Carolan", "caption": text or "a slow tune in D on a harp"}
         entries.append({**names, **about, "seconds": 0.5, "eval_seed": 0, "takes": takes})
-    write_json(
-        {"matching": "Every take was brought to the same level.", "clips": entries}, directory / "listening.json"
-    )
+    words = {"chosen": "The first ones.", "matching": "At one level.", "spectrograms": "Time runs to the right."}
+    notes = [] if clips else ["Nothing was generated."]
+    write_json({**words, "notes": notes, "clips": entries}, directory / "listening.json")
 
 
 @cache
