@@ -43,10 +43,11 @@ def text(html):
 
 def test_every_table_and_figure_is_there_with_category_labels_and_caption(report, finished):
     figures = {path.name for path in (finished.results / "figures").glob("*.svg")}
-    assert set(report.results) == {f"{name}.csv" for name in TABLES} | figures
+    tables = {f"{name}.csv" for name in TABLES}
+    assert set(report.results) == tables | figures | {"report.zip"}
     assert figures
-    for name, result in report.results.items():
-        kind = "table" if name.endswith(".csv") else "figure"
+    for name in tables | figures:
+        kind, result = "table" if name in tables else "figure", report.results[name]
         category, subcategory = report.places[name]
         assert category == f"{kind.capitalize()}s"
         assert subcategory in {"Results", "Jobs"}
@@ -54,6 +55,14 @@ def test_every_table_and_figure_is_there_with_category_labels_and_caption(report
         assert len(text(result["caption"])) > 40
         made = next(finished.results.rglob(f"{kind}s/{name}"))
         assert report.zip.read(f"report/{result['data_uri']}") == made.read_bytes()
+
+
+def test_the_page_of_the_run_is_in_it_whole(report, finished):
+    result = report.results["report.zip"]
+    assert report.places["report.zip"][0] == "Page"
+    assert result["labels"]
+    assert "index.html" in text(result["caption"])
+    assert report.zip.read(f"report/{result['data_uri']}") == (finished.results / "report.zip").read_bytes()
 
 
 def test_captions_and_description_say_what_this_run_is(report):

@@ -5,9 +5,10 @@ def figure_files():
         path = f"<run>/figures/{name}"
         files[f"{name}_svg"] = report(
             f"{path}.svg",
+            caption=f"../report/figures/{name}.rst",
             category="Figures",
+            subcategory="Jobs" if name in ("curves", "cost") else "Results",
             labels={"figure": name},
-            caption=f"../report/{name}.rst",
         )
         files |= {f"{name}_{kind}": f"{path}.{kind}" for kind in ("pdf", "json")}
     return files
@@ -115,7 +116,12 @@ rule page:
         page="<run>/report/index.html",
         tables=directory("<run>/report/tables"),
         figures=directory("<run>/report/figures"),
-        zip="<run>/report.zip",
+        zip=report(
+            "<run>/report.zip",
+            caption="../report/page.rst",
+            category="Page",
+            labels={"page": "verdicts, figures, listening, tables, methods"},
+        ),
     log:
         "<run>/logs/page.log",
     benchmark:
