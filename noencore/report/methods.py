@@ -107,16 +107,16 @@ def split_words(record):
     def size(name):
         return f"{counted(counts[name]['clips'], 'clip')} of {counted(counts[name]['works'], 'work')}"
 
-    tested = listed(f"{counts[name]['test_clips']} ({counts[name]['test_works']}) {name}" for name in SETS)
+    held, dev = whole_percent(rule["holdout"]), whole_percent(rule["dev"])
     rehearsed = ((record.split["set"] == "remain") & (record.split["part"] == "train")).sum()
+    tested = listed(f"{counts[name]['test_clips']} ({counts[name]['test_works']}) {name}" for name in SETS)
     return (
         f"Whole works were drawn, and works that are one piece stayed together (seed {rule['seed']}). Forget: "
-        f"{selector_words(rule['forget'])}, {size('forget')}. Holdout: {whole_percent(rule['holdout'])} of the pieces of the "
-        f"same selection, which no model learned here, {size('holdout')}. Remain: {selector_words(rule['remain'])}, "
-        f"{size('remain')}. Utility: {selector_words(rule['utility'])}, {size('utility')}, which no model learned "
-        f"here. Of every set {whole_percent(rule['dev'])} of the pieces were put aside for looks during unlearning "
-        f"(dev), and recipes could use {counted(int(rehearsed), 'further remain clip')}. All numbers are of the rest, test clips "
-        f"(works): {tested}."
+        f"{selector_words(rule['forget'])}, {size('forget')}. Holdout: {held} of the pieces of the same selection, "
+        f"which no model learned here, {size('holdout')}. Remain: {selector_words(rule['remain'])}, {size('remain')}. "
+        f"Utility: {selector_words(rule['utility'])}, {size('utility')}, which no model learned here. Of every set "
+        f"{dev} of the pieces were put aside for looks during unlearning (dev), and recipes could use "
+        f"{counted(int(rehearsed), 'further remain clip')}. All numbers are of the rest, test clips (works): {tested}."
     )
 
 
@@ -150,7 +150,7 @@ def trained(record):
         f"The target ({seed_words('train seed', kinds['target'])}) learned forget and remain, {learned.sum():,} clips. "
         f"{counted(training['steps'], 'step')} of {counted(training['batch'], 'clip')}, AdamW (betas 0.9 and 0.95, "
         f"weight decay {training['weight_decay']:g}), learning rate up to {training['lr']:g} over the first "
-        f"{whole_percent(training['warmup'])} of the steps and then down a cosine to zero, gradients clipped at norm 1; "
+        f"{whole_percent(training['warmup'])} of the steps and then down a cosine to 0, gradients clipped at norm 1; "
         f"captions hidden in {whole_percent(training['p_uncond'])} of the batches; {scope_words(training['scope'])}."
     )
     if "gold" not in kinds:

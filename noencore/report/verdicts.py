@@ -24,8 +24,9 @@ RULE = (
 )
 RULE_WITHOUT_GOLD = (
     "Among the recipes that have not diverged, are shown to make forget less likely than it is to the target, and harm "
-    "neither remain nor utility: those that are shown to keep both come first, and among them the one with the smallest "
-    "rise of NLL on remain, as without gold a larger change on forget is not shown to be a better one. " + HARMED
+    "neither remain nor utility: those that are shown to keep both come first, and among them the one with the "
+    "smallest rise of NLL on remain, as without gold a larger change on forget is not shown to be a better one. "
+    + HARMED
 )
 NO_GOLD = (
     "There is no gold in this run, a model that never learned forget. Changes are told against the target; how much of "

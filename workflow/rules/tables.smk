@@ -40,6 +40,11 @@ rule tables:
             subcategory="Jobs",
             labels={"table": "cost"},
         ),
+        to_read=expand(
+            "<run>/tables/{table}.{kind}",
+            table=["metrics", "summary", "findings", "comparisons", "cost"],
+            kind=["md", "tex"],
+        ),
     log:
         "<run>/logs/tables.log",
     benchmark:
@@ -69,6 +74,7 @@ rule curves:
             subcategory="Jobs",
             labels={"table": "curves"},
         ),
+        to_read=expand("<run>/tables/curves.{kind}", kind=["md", "tex"]),
     log:
         "<run>/logs/curves.log",
     benchmark:
