@@ -1,7 +1,6 @@
 """The commands of the README, and what the rules and the tables promise."""
 
 import re
-import zipfile
 
 import pandas as pd
 import pytest
@@ -101,12 +100,6 @@ def test_forcerun_runs_what_is_named_again_to_the_same_bytes(finished):
     assert "recipe" in done.stdout
     assert "NLL forget" in done.stdout  # the summary, on the terminal
     assert finished.files() == before
-
-
-def test_report(finished):
-    finished.run("--report", "report.zip")
-    with zipfile.ZipFile(finished.root / "report.zip") as report:
-        assert any(name.endswith("report.html") for name in report.namelist())
 
 
 def test_the_tables_have_their_columns(finished):
