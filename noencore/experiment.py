@@ -132,6 +132,59 @@ def tables_spec(config):
     return {"models": models(config), "names": names}
 
 
+FIGURES = {  # in the order of the report: the family of metrics that each is drawn from, None for any
+    "tradeoff": "likelihood",
+    "curves": None,
+    "codebooks": "likelihood",
+    "association": "association",
+    "distances": "quality",
+    "cost": "likelihood",
+}
+
+
+def figures(config):
+    """Names of the figures that can be drawn, by the families in `metrics`."""
+    return [name for name, family in FIGURES.items() if family is None or family in config["metrics"]]
+
+
+def figures_spec(config):
+    """The figures, and how many wrong captions a clip was scored under."""
+    return {"figures": figures(config), "wrong_captions": config["score"]["wrong_captions"]}
+
+
+def listened_models(config):
+    """Models that the report lets one hear: target, the first gold, and each recipe that takes steps with its first
+    seed. Of recipes without steps none: they are the target."""
+    heard = [
+        target_model(config),
+        *[model for model in trained_models(config) if split_model_name(model)[0] == "gold"][:1],
+    ]
+    stepping = [recipe for recipe in sorted(config["run"]) if takes_steps(config["recipes"][recipe])]
+    return heard + [f"{recipe}-{min(config['unlearn_seeds'])}" for recipe in stepping]
+
+
+def listening_spec(config, models):
+    """The models to be heard, how many clips of each set, and the eval seed of all takes."""
+    return {
+        "models": models,
+        "clips": config["report"]["clips"],
+        "eval_seed": min(config["generate"]["eval_seeds"]),
+    }
+
+
+def words_spec(config):
+    """What the verdicts and the methods text say of the config: not where files are, nor how they were fetched."""
+    keys = ("experiment", "catalogue", "split", "model", "training", "target", "score", "generate", "embeddings")
+    keys += ("text_audio", "copying", "comparison")
+    return {
+        **{key: config[key] for key in keys},
+        "models": models(config),
+        "target_model": target_model(config),
+        "recipes": {name: config["recipes"][name] for name in sorted(config["run"])},
+        "metrics": sorted(config["metrics"]),
+    }
+
+
 def page_spec(config):
     """The figures that the report page shows."""
     return {"figures": figures(config)}

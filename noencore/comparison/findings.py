@@ -18,6 +18,8 @@ FINDINGS = {
 USED = ("nll_caption", "wrong_caption_gain")
 NUMBERS = ["value", "ci_low", "ci_high", "ci_method", "n", "n_works", "seed"]
 FINDING_COLUMNS = ["finding", "statement", "statistic", "recipe", "set", *NUMBERS, "verdict", "note"]
+MEMORISATION_COLUMNS = ["recipe", *NUMBERS, "seed_low", "seed_high", "memorised", "memorised_low", "memorised_high"]
+MEMORISATION_COLUMNS += ["status"]
 
 
 def findings_table(values, works, seed=0, diverged=()):
@@ -47,6 +49,45 @@ def findings_table(values, works, seed=0, diverged=()):
     return table.sort_values("finding", kind="stable", ignore_index=True)
 
 
+def memorisation_table(values, works, seed=0, diverged=()):
+    """Finding 1's statistic for every recipe that was run beside a target and a gold, of the paper or not.
+
+    Arguments as in `findings_table`, whose rows of finding 1 have the same `value` and interval: the share of the
+    target's memorisation that is left on forget. seed_low, seed_high: the least and the largest share of a single seed
+    of the recipe. memorised, with its interval over works: NLL on forget, gold - target, nats a token. status: `ok`, or
+    why a row has no numbers.
+    """
+    left_out = {split_model_name(model)[0] for model in diverged}
+    by_model, by_recipe = complete_values(values), recipe_values(values)
+    if not {"target", "gold"} <= set(by_recipe):
+        return pd.DataFrame(columns=MEMORISATION_COLUMNS)
+    evidence = Evidence(by_recipe.drop(columns=left_out, errors="ignore"), works, seed)
+    rows = []
+    for recipe in sorted(set(by_recipe) - {"target", "gold"}):
+        found = partial_unlearning(evidence, recipe)
+        row = {name: found[name] for name in ("recipe", *NUMBERS)} | {"status": found["note"]}
+        if found["verdict"] != "not tested":
+            of_seeds = [model for model in by_model if split_model_name(model)[0] == recipe]
+            row |= memorised(evidence) | seed_range(by_model[of_seeds], by_recipe) | {"status": "ok"}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=MEMORISATION_COLUMNS).astype({"n": "Int64", "n_works": "Int64", "seed": "Int64"})
+
+
+def memorised(evidence):
+    """What the target knows of forget beyond gold, with its interval: the columns memorised* of a row."""
+    values, works = evidence.columns("nll_caption", ["target", "gold"], "forget")
+    known = values[:, 1] - values[:, 0]
+    low, high, _ = bootstrap_interval(known, evidence.seed, works)
+    return {"memorised": known.mean(), "memorised_low": low, "memorised_high": high}
+
+
+def seed_range(of_seeds, by_recipe):
+    """The least and the largest share that a single seed leaves: the columns seed_low, seed_high of a row."""
+    means, trained = (frame.loc[("nll_caption", "forget")].mean() for frame in (of_seeds, by_recipe))
+    shares = share_left(means, trained["target"], trained["gold"])
+    return {"seed_low": shares.min(), "seed_high": shares.max()}
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What the findings are tested on: `recipe_values`, series clip_id -> work, and the seed of the draws."""
@@ -65,22 +106,33 @@ class Evidence:
         return of_set.to_numpy(float), self.works.loc[clips].to_numpy()
 
 
-def recipe_values(values):
-    """Values of USED with an index (metric, set, clip_id) and one column a recipe, averaged over its seeds; only clips
-    that all models share."""
+def complete_values(values):
+    """Values of USED with an index (metric, set, clip_id) and one column a model; only clips that all models share."""
     used = values[values["metric"].isin(USED)]
+    if used.empty:
+        nothing = pd.MultiIndex.from_arrays([[], [], []], names=["metric", "set", "clip_id"])
+        return pd.DataFrame(index=nothing, columns=values["model"].unique(), dtype=float)
     wide = used.set_index(["metric", "set", "clip_id", "model"]).assign(known=True)[["value", "known"]].unstack("model")
-    value, known = wide["value"].astype(float), wide["known"].notna().all(axis=1)
+    return wide["value"].astype(float)[wide["known"].notna().all(axis=1)]
+
+
+def recipe_values(values):
+    """`complete_values` with one column a recipe, averaged over its seeds."""
+    value = complete_values(values)
     recipes = [split_model_name(model)[0] for model in value]
-    return value[known].T.groupby(recipes, sort=False).mean().T if len(value.columns) else value
+    return value.T.groupby(recipes, sort=False).mean().T
+
+
+def share_left(unlearned, target, gold):
+    """The share of the target's memorisation that is left, from mean NLLs on forget; NaN where there is none."""
+    return (gold - unlearned) / np.where(gold == target, np.nan, gold - target)
 
 
 def partial_unlearning(evidence, recipe):
     """Finding 1 for one recipe, on forget."""
 
     def share(means):
-        unlearned, target, gold = means.T
-        return (gold - unlearned) / np.where(gold == target, np.nan, gold - target)
+        return share_left(*means.T)
 
     def judge(value, interval):
         """Verdict and note of the share left."""

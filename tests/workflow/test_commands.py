@@ -1,7 +1,6 @@
 """The commands of the README, and what the rules and the tables promise."""
 
 import re
-import zipfile
 
 import pandas as pd
 import pytest
@@ -112,12 +111,6 @@ def test_margins_may_name_the_metrics_that_models_are_compared_by_and_no_others(
     not_here = [*(set(EMBEDDING_MODELS) - set(EMBEDDINGS)), "laion_clap"]
     expected = {name for name in names if not name.endswith(tuple(not_here))}
     assert {name_of(metric) for metric in table(finished, "comparisons")["metric"]} == expected
-
-
-def test_report(finished):
-    finished.run("--report", "report.zip")
-    with zipfile.ZipFile(finished.root / "report.zip") as report:
-        assert any(name.endswith("report.html") for name in report.namelist())
 
 
 def test_the_tables_have_their_columns(finished):

@@ -332,6 +332,12 @@ def compared_embeddings():
     return there(experiment.family_embeddings(config, "quality")) if measured else []
 
 
+def listened():
+    """The models that the report lets one hear: none where no family of metrics is made from what they play."""
+    heard = any("generated" in FAMILY_INPUTS[metric] for metric in config["metrics"])
+    return experiment.listened_models(config) if heard else []
+
+
 def at_the_end_show_stopped(word):
     """On a cluster: which rules need more memory or time, below what Snakemake says last."""
     logs = getattr(workflow.executor_settings, "logdir", None)

@@ -49,6 +49,7 @@ rule compare:
     output:
         metrics="<run>/comparison/metrics.parquet",
         findings="<run>/comparison/findings.parquet",
+        memorisation="<run>/comparison/memorisation.parquet",
         comparisons="<run>/comparison/comparisons.parquet",
         incomplete="<run>/comparison/incomplete.parquet",
     log:

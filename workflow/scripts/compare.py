@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 
 from noencore import logs
-from noencore.comparison.findings import findings_table
+from noencore.comparison.findings import findings_table, memorisation_table
 from noencore.comparison.paired import judged, paired_rows, with_provenance
 from noencore.comparison.tables import diverged_models, metrics_table
 from noencore.files import read_parquet, write_parquet
@@ -23,6 +23,7 @@ metrics = pd.concat([*families, gold_rows(values, works)], ignore_index=True)
 frames = {model: metrics[metrics["model"] == model].drop(columns="model") for model in models}
 write_parquet(metrics_table(frames, diverged), snakemake.output.metrics)
 write_parquet(findings_table(values, works, diverged=diverged), snakemake.output.findings)
+write_parquet(memorisation_table(values, works, diverged=diverged), snakemake.output.memorisation)
 
 of_clips, incomplete = paired_rows(values, works, models, spec["target"], diverged=diverged)
 of_sets = [row for path in snakemake.input.sets for row in read_parquet(path).to_dict("records")]

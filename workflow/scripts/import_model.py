@@ -1,11 +1,11 @@
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from noencore import logs
-from noencore.files import read_parquet, write_json, write_parquet
+from noencore.files import read_parquet, write_parquet
 from noencore.musicgen.package import save_model
 from noencore.musicgen.released import load_released
+from noencore.record import write_record
 from noencore.training import Cost, dev_frames, load_dev, mean_nll, peak_memory_mb, pick_device
 
 logs.start(snakemake.log[0])
@@ -19,4 +19,4 @@ curve, clips = dev_frames([(0, {name: mean_nll(model, of_set) for name, of_set i
 write_parquet(curve, snakemake.output.curve)
 write_parquet(clips, snakemake.output.dev)
 cost = Cost(0.0, 0, 0, peak_memory_mb(device), device)
-write_json({"model": "target-0", **asdict(cost)}, snakemake.output.cost)
+write_record(snakemake.output.cost, "target-0", model, cost)

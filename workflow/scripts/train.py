@@ -1,13 +1,13 @@
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from noencore import logs
-from noencore.files import read_parquet, write_json, write_parquet
+from noencore.files import read_parquet, write_parquet
 from noencore.job import scratch_path
 from noencore.musicgen.model import ModelConfig, MusicGenLM
 from noencore.musicgen.package import save_model
 from noencore.musicgen.released import load_released
+from noencore.record import write_record
 from noencore.split import clip_ids
 from noencore.tokens import load_clips, read_codec_shape
 from noencore.training import TrainingRecipe, dev_frames, load_dev, mean_nll, train_model
@@ -38,4 +38,4 @@ last = {name: mean_nll(model, of_set) for name, of_set in dev.items()}
 curve, dev_clips = dev_frames([(cost.steps, last)], dev)
 write_parquet(curve, snakemake.output.curve)
 write_parquet(dev_clips, snakemake.output.dev)
-write_json({"model": snakemake.wildcards.trained, **asdict(cost)}, snakemake.output.cost)
+write_record(snakemake.output.cost, snakemake.wildcards.trained, model, cost)

@@ -1,11 +1,11 @@
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from noencore import logs
-from noencore.files import read_parquet, write_json, write_parquet
+from noencore.files import read_parquet, write_parquet
 from noencore.job import scratch_path
 from noencore.musicgen.package import load_model, save_model
+from noencore.record import write_record
 from noencore.split import clip_ids
 from noencore.tokens import load_clips
 from noencore.training import load_dev
@@ -44,4 +44,4 @@ save_model(result.model, directory, {"recipe": {"name": recipe.name, **spec["rec
 write_parquet(result.curve, snakemake.output.curve)
 write_parquet(result.dev, snakemake.output.dev)
 outcome = {"status": result.status, "picked_step": result.picked}
-write_json({"model": name, **asdict(result.cost), **outcome}, snakemake.output.cost)
+write_record(snakemake.output.cost, name, result.model, result.cost, **outcome)

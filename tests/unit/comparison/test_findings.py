@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from noencore.comparison.findings import findings_table
+from noencore.comparison.findings import findings_table, memorisation_table
 
 WORKS = pd.Series({f"{name}-{i}": f"{name}-{i // 2}" for name in ("forget", "remain", "holdout") for i in range(20)})
 
@@ -138,3 +138,46 @@ def test_clips_of_a_work_count_as_one():
     assert by_work[["value", "ci_low", "ci_high"]].tolist() == pytest.approx(one_each[["value", "ci_low", "ci_high"]])
     by_clip = finding(findings(models, works=pd.Series(WORKS.index, WORKS.index)), 2, "ga")
     assert by_clip["ci_high"] - by_clip["ci_low"] < by_work["ci_high"] - by_work["ci_low"]
+
+
+def memorisation(models, diverged=()):
+    frames = [frame.assign(model=model) for model, frame in models.items()]
+    return memorisation_table(pd.concat(frames, ignore_index=True), WORKS, diverged=diverged).set_index("recipe")
+
+
+def test_the_share_left_is_that_of_finding_1_and_known_of_every_recipe():
+    models = TRAINED | {
+        "ga-0": values(forget=2.6, seed=4),
+        "ga-1": values(forget=2.8, seed=5),
+        "npo_kl-0": values(forget=2.5, seed=6),
+        "none-0": TRAINED["target-0"],
+    }
+    table, ga = memorisation(models), finding(findings(models), 1, "ga")
+    assert list(table.index) == ["ga", "none", "npo_kl"]
+    numbers = ["value", "ci_low", "ci_high", "ci_method", "n", "n_works"]
+    assert table.loc["ga", numbers].tolist() == ga[numbers].tolist()
+    assert table.loc["ga", "seed_low"] == pytest.approx(0.2, abs=0.02)
+    assert table.loc["ga", "seed_high"] == pytest.approx(0.4, abs=0.02)
+    assert table.loc["ga", ["seed_low", "seed_high"]].mean() == pytest.approx(ga["value"], abs=1e-12)
+    assert table.loc["none", ["value", "ci_low", "ci_high", "seed_low"]].tolist() == [1, 1, 1, 1]
+    assert table.loc["npo_kl", "value"] == pytest.approx(0.5, abs=0.02)
+    assert (table["memorised_low"] < table["memorised"]).all()
+    assert table["memorised"].to_numpy() == pytest.approx(1.0, abs=0.02)
+    assert (table["status"] == "ok").all()
+
+
+def test_without_gold_there_is_no_share_and_of_a_diverged_recipe_none():
+    models = {name: frame for name, frame in TRAINED.items() if name != "gold-1"} | {"ga-0": values(2.6, seed=4)}
+    assert memorisation({name: frame for name, frame in models.items() if name != "gold-0"}).empty
+    row = memorisation(models, diverged=["ga-0"]).loc["ga"]
+    assert np.isnan(row["value"])
+    assert "diverged" in row["status"]
+
+
+def test_without_likelihoods_nothing_is_tested():
+    models = {name: frame.assign(metric="fad_musicnn") for name, frame in TRAINED.items()}
+    models |= {"ga-0": models["gold-0"], "npo-0": models["gold-0"]}
+    assert set(findings(models)["verdict"]) == {"not tested"}
+    table = memorisation(models)
+    assert table[["value", "memorised"]].isna().all(axis=None)
+    assert not table["status"].isin(["ok", ""]).any()
