@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from noencore.comparison.paired import KEPT_SETS
 from noencore.experiment import split_model_name
 from noencore.report.phrases import counted, p_value, percent, with_interval
 
 METRIC = "nll_caption"
-KEPT_SETS = ("remain", "utility")
 NATS = "nats a token"
 OF_MEMORISED = "% of what was memorised"
 NO_LIKELIHOOD = "Not tested: there is no NLL to compare, as the family likelihood is not among the metrics of this run."
@@ -163,7 +163,7 @@ def observer(metrics, models):
     of_recipe = auc.loc[models]
     said = " and ".join(with_interval(row.value, row.ci_low, row.ci_high) for row in of_recipe.itertuples())
     before = with_interval(*target.iloc[0][["value", "ci_low", "ci_high"]])
-    return f" AUC of telling forget from holdout: {said}, of the target {before} (0.5: no trace)."
+    return f" AUC of telling forget from holdout: {said}, of the target {before} (0.5: not told apart)."
 
 
 def kept_by(evidence, recipe, set_name):

@@ -12,7 +12,7 @@ from noencore.experiment import FRAME_RATE, is_released, split_model_name
 from noencore.metrics.frechet import DRAWS as DISTANCE_DRAWS
 from noencore.metrics.intervals import DRAWS
 from noencore.metrics.rows import MINIMUM
-from noencore.report.phrases import counted, duration, listed, million, selector_words, whole_percent
+from noencore.report.phrases import counted, duration, in_percent, listed, million, released_name, selector_words
 from noencore.report.recipes import recipe_words, scope_words
 from noencore.report.verdicts import recipe_models, set_counts
 from noencore.split import SETS
@@ -20,7 +20,7 @@ from noencore.unlearning.recipes import make_recipe
 
 SHORT = 12  # digits of a sha256
 SOURCES = {
-    "tunes": "tunes of the collections of O'Neill and Ryan in music21's corpus, played by noencore's synthesizer",
+    "tunes": "tunes of the collections of O'Neill and Ryan in music21's corpus, rendered by noencore's synthesizer",
     "musiccaps": "MusicCaps",
     "pond5": "a list of Pond5 tracks",
     "folder": "a folder of audio files",
@@ -39,8 +39,18 @@ FAMILIES = {
     "collapse": "entropy, repetition, silence and clipping of what was played",
     "quality": "Fréchet and kernel audio distance to the set's original test clips",
     "text_audio": "the cosine of what was played and its caption",
-    "copying": "pieces of forget clips in what was played, by landmarks and by windows of an embedding, with "
-    "thresholds from holdout clips",
+    "copying": "pieces of forget clips, of any part, in what was played, by landmarks and by windows of an embedding, "
+    "with thresholds from holdout clips",
+}
+
+
+INTERVALS = {  # by the `ci_method` of the table of metrics
+    "bootstrap-works": f"percentiles of {DRAWS} draws of works with replacement",
+    "clopper-pearson": "Clopper and Pearson's for rates, which takes clips as independent",
+    "delong": "DeLong's for an AUC where every clip is a work of its own",
+    "jackknife-t": "Student's t over 20 groups of works left out in turn for the Fréchet distance",
+    "dkw": "Dvoretzky, Kiefer and Wolfowitz's for distances of distribution functions",
+    "draws-of-works": "for the floor of the Fréchet distance the range of 95 % of its draws",
 }
 
 
@@ -70,7 +80,7 @@ def methods_text(record):
         "Codec and model": [codec_and_model(record)],
         "Target and gold": [trained(record)],
         "Unlearning": unlearned(record),
-        "Measurements": [measured(record), families(record), embeddings(record)],
+        "Measurements": [measured(record), families(record), embeddings(record), *details(record)],
         "Statistics": [statistics(record)],
         "Software and hardware": [software(record), *costs(record)],
     }
@@ -88,7 +98,7 @@ def data(record):
     text = f"The catalogue holds {size} from {sources}; a clip is {seconds_words(usable['duration'])} long."
     if "clips_per_work" in settings:
         per_work = counted(settings["clips_per_work"], "clip")
-        text += f" A work gives at most {per_work}, drawn without overlap (seed {settings['seed']})."
+        text += f" A work gives at most {per_work} (seed {settings['seed']})."
     unusable = record.catalogue.loc[record.catalogue["status"] != "ok", "status"].value_counts()
     if len(unusable):
         text += f" Left out: {listed(f'{number:,} {status}' for status, number in unusable.items())}."
@@ -107,7 +117,7 @@ def split_words(record):
     def size(name):
         return f"{counted(counts[name]['clips'], 'clip')} of {counted(counts[name]['works'], 'work')}"
 
-    held, dev = whole_percent(rule["holdout"]), whole_percent(rule["dev"])
+    held, dev = in_percent(rule["holdout"]), in_percent(rule["dev"])
     rehearsed = ((record.split["set"] == "remain") & (record.split["part"] == "train")).sum()
     tested = listed(f"{counts[name]['test_clips']} ({counts[name]['test_works']}) {name}" for name in SETS)
     return (
@@ -127,7 +137,8 @@ def codec_and_model(record):
     digests = " ".join(digest[:SHORT] for digest in record.spec["codec"].split())
     captions = "the package's T5" if released else "all-MiniLM-L6-v2"
     shape = f"{counted(sizes['layers'], 'layer')}, width {sizes['dim']}, {counted(sizes['heads'], 'head')}"
-    start = f"from the released weights of {record.spec['model']['init']}" if released else "from random weights"
+    name = released_name(record.spec["model"]["init"])
+    start = f"from the released weights of {name}" if released else "from random weights"
     return (
         f"Audio is represented by {sizes['n_q']} codebooks of {sizes['card']} entries at {FRAME_RATE} frames a second "
         f"of {codec} (sha256 {digests}), captions by the token states of {captions}, which is frozen. The model is "
@@ -141,8 +152,8 @@ def trained(record):
     kinds = {kind: seeds for kind in ("target", "gold") if (seeds := seeds_of(record, kind))}
     if not record.spec["target"]["train_seeds"]:
         return (
-            f"The target is {record.spec['model']['init']} itself: nothing was trained, and there is no gold, so what "
-            "a model without the forget clips would be is not known."
+            f"The target is {released_name(record.spec['model']['init'])} itself: nothing was trained, and there is no "
+            "gold, so what a model without the forget clips would be is not known."
         )
     training = record.spec["training"]
     learned = record.split[record.split["set"].isin(("forget", "remain"))]["set"].value_counts()
@@ -150,8 +161,8 @@ def trained(record):
         f"The target ({seed_words('train seed', kinds['target'])}) learned forget and remain, {learned.sum():,} clips. "
         f"{counted(training['steps'], 'step')} of {counted(training['batch'], 'clip')}, AdamW (betas 0.9 and 0.95, "
         f"weight decay {training['weight_decay']:g}), learning rate up to {training['lr']:g} over the first "
-        f"{whole_percent(training['warmup'])} of the steps and then down a cosine to 0, gradients clipped at norm 1; "
-        f"captions hidden in {whole_percent(training['p_uncond'])} of the batches; {scope_words(training['scope'])}."
+        f"{in_percent(training['warmup'])} of the steps and then down a cosine to 0, gradients clipped at norm 1; "
+        f"captions hidden in {in_percent(training['p_uncond'])} of the batches; {scope_words(training['scope'])}."
     )
     if "gold" not in kinds:
         return f"{text} There is no gold, a model that never learned forget."
@@ -232,12 +243,24 @@ def embeddings(record):
     for name in record.spec["embeddings"]:
         rows = record.metrics[record.metrics["metric"] == f"fad_{name}"]
         known = rows.loc[rows["weights_sha256"].fillna("") != "", "weights_sha256"]
-        if rows["status"].str.startswith("no weights").all():
+        if len(known):
+            used.append(f"{name} (sha256 {known.iloc[0][:SHORT]})")
+        elif rows["status"].str.startswith("no weights").any():
             missing.append(name)
-        else:
-            used.append(f"{name} (sha256 {known.iloc[0][:SHORT]})" if len(known) else name)
     text = f"Distances are of embeddings of {listed(used)}." if used else ""
     return f"{text} Not measured, as their weights were missing: {listed(missing)}.".strip() if missing else text
+
+
+def details(record):
+    """How music was put beside captions, and what counts as a copy, where there are numbers of it."""
+    known = set(record.metrics.loc[record.metrics["value"].notna(), "metric"])
+    name, copying = record.spec["text_audio"], record.spec["copying"]
+    if f"text_audio_{name}" in known:
+        yield f"Music and captions were compared by {name}."
+    if "copy_rate" in known:
+        passed = in_percent(copying["false_positive_rate"])
+        windows = f"its windows are those of {copying['embedding']}"
+        yield f"Thresholds of copying let {passed} of holdout clips pass; {windows}."
 
 
 def chosen(record, families):
@@ -245,28 +268,34 @@ def chosen(record, families):
 
 
 def statistics(record):
-    tests, margins = record.comparisons["n_tests"].dropna(), record.spec["comparison"]["margins"]
-    compared = sorted(set(margins) & set(record.comparisons["metric"]))
-    references = listed(sorted(set(record.comparisons["reference"]), reverse=True))
-    text = (
-        f"Intervals are of 95 % and count works, not clips: percentiles of {DRAWS} draws of works with replacement, "
-        "Clopper-Pearson for rates, DeLong for an AUC whose clips are works of their own, and Student's t over works "
-        f"left out in 20 groups for the Fréchet distance. Recipes were compared with {references} on the same clips; "
-        f"the variance of works ({DRAWS} draws, {DISTANCE_DRAWS} for distances of sets) and, where a side has several "
-        f"models, of its seeds are added (Satterthwaite). With under {MINIMUM} clips or works nothing was tested."
+    compared = record.comparisons
+    known = [words for method, words in INTERVALS.items() if method in set(record.metrics["ci_method"])]
+    text = f"Intervals are of 95 % and count works, not clips: {listed(known)}." if known else ""
+    if not (compared["status"] == "ok").any():
+        return f"{text} No recipe was tested against another model.".strip()
+    draws = f"{DRAWS} draws of works"
+    if compared["metric"].str.match("fad_|kad_").any():
+        draws += f", {DISTANCE_DRAWS} for distances of sets"
+    references = listed(sorted(set(compared["reference"]), reverse=True))
+    text += f" Recipes were compared with {references} on the same clips, by Student's t with the variance of {draws}"
+    if (compared[["n_seeds", "n_reference_seeds"]] > 1).any(axis=None):
+        text += ", to which that of the seeds of either side is added (Satterthwaite)"
+    tests, margins = int(compared["n_tests"].max()), record.spec["comparison"]["margins"]
+    text += (
+        f". With under {MINIMUM} clips or works nothing was tested. p values were corrected by Holm's method over all "
+        f"tests of a recipe and reference (at most {tests})."
     )
-    if len(tests):
-        most = int(tests.max())
-        text += f" p values were corrected by Holm's method over all tests of a recipe and reference (at most {most})."
-    if compared:
-        declared = listed(f"{margins[name]:g} for {name}" for name in compared)
+    declared = [f"{margins[name]:g} for {name}" for name in sorted(set(margins) & set(compared["metric"]))]
+    if declared:
         text += (
             " Equality was tested by two one-sided tests at 5 % against margins declared beforehand: "
-            f"{declared}, in the metric's unit."
+            f"{listed(declared)}, in the metric's unit."
         )
-    if (record.comparisons["margin_source"] == "gold band").any():
+    if (compared["p_method"] == "mcnemar").any():
+        text += " Hits of two single models were compared by McNemar's exact test."
+    if (compared["margin_source"] == "gold band").any():
         text += " Without a declared margin the largest difference of two gold models took its place against gold."
-    return text
+    return text.strip()
 
 
 def software(record):
@@ -275,26 +304,34 @@ def software(record):
     made = sorted({tuple(cost[key] for key in keys) for cost in record.costs.values()})
     models = listed("noencore {} (Python {}, PyTorch {}, NumPy {})".format(*versions) for versions in made)
     text = f"The models were made by {models}."
+    if any(cost["device"] == "cuda" for cost in record.costs.values()):
+        text += " On the GPU matrix products were computed in bf16 and the rest, with the weights, in fp32."
     packages = listed(f"{name} {version}" for name, version in record.packages.items())
-    return f"{text} Tables and this text were made with {packages}." if record.packages else text
+    return f"{text} Tables, figures and this text were made with {packages}."
 
 
 def costs(record):
-    """A list of what making the models took."""
-    lines = []
+    """A list of what making the models took, with the machine of each line where there were several."""
+    spent = {}
     for recipe, models in {**kinds_of(record), **recipe_models(record.spec["models"])}.items():
         of_recipe = [record.costs[model] for model in models if record.costs[model]["steps"]]
-        if not of_recipe:
-            continue
-        seconds, memory = ([cost[key] for cost in of_recipe] for key in ("seconds", "peak_memory_mb"))
-        mean = f"{duration(sum(seconds) / len(seconds))} each" if len(seconds) > 1 else duration(seconds[0])
-        lines.append(
-            f"- `{recipe}`, {counted(len(of_recipe), 'model')}: {mean}, {max(memory):,.0f} MB at most of "
-            f"{listed(sorted({place_words(cost) for cost in of_recipe}))}"
-        )
-    if not lines:
+        if of_recipe:
+            spent[recipe] = of_recipe
+    if not spent:
         return ["No model was trained or changed in this run."]
-    return ["Time and peak memory of the loops of training and unlearning:", "\n".join(lines)]
+    places = {recipe: listed(sorted({place_words(cost) for cost in of_recipe})) for recipe, of_recipe in spent.items()}
+    one = set(places.values()) if len(set(places.values())) == 1 else set()
+    lines = [f"- {cost_words(recipe, spent[recipe])}{'' if one else f', {places[recipe]}'}" for recipe in spent]
+    where = "".join(f", {place}" for place in one)
+    intro = f"Time of the loops of training and unlearning, and the most memory that their jobs held{where}:"
+    return [intro, "\n".join(lines)]
+
+
+def cost_words(recipe, costs):
+    """`ga`, 2 models: 28 s each, 1,036 MB."""
+    seconds = duration(sum(cost["seconds"] for cost in costs) / len(costs))
+    memory = f"{max(cost['peak_memory_mb'] for cost in costs):,.0f} MB"
+    return f"`{recipe}`, {counted(len(costs), 'model')}: {seconds}{' each' if len(costs) > 1 else ''}, {memory}"
 
 
 def kinds_of(record):
@@ -302,7 +339,7 @@ def kinds_of(record):
 
 
 def place_words(cost):
-    """Where a job ran: `the memory of an NVIDIA ...`, `the memory of the process on 1 thread of ...`."""
+    """Where a job ran, and whose memory is meant."""
     if cost["device"] == "cuda":
-        return f"the GPU's memory ({cost['device_name']})"
-    return f"the process's memory ({cost['device_name']}, {counted(cost['threads'], 'thread')})"
+        return f"on {cost['device_name']} (the GPU's memory)"
+    return f"on {counted(cost['threads'], 'thread')} of {cost['device_name']} (the process's memory)"

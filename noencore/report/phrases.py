@@ -1,6 +1,8 @@
 """Numbers, lists and parts of the config in words: what the verdicts, the methods text and the tables share."""
 
 import math
+import re
+from pathlib import Path
 
 import pandas as pd
 
@@ -34,9 +36,9 @@ def percent(value, low, high):
     return f"{value:.{places}f} % [{low:.{places}f}, {high:.{places}f}]"
 
 
-def whole_percent(share):
-    """`33 %`."""
-    return f"{100 * share:.0f} %"
+def in_percent(share):
+    """`33 %`, `0.5 %`."""
+    return f"{100 * share:.3g} %"
 
 
 def p_value(p):
@@ -50,8 +52,8 @@ def counted(number, noun):
 
 
 def listed(names, last="and"):
-    """`a, b and c`; of long lists the first ten, and how many more."""
-    names = [str(name) for name in names]
+    """`a, b and c` on one line; of long lists the first ten, and how many more."""
+    names = [" ".join(str(name).split()) for name in names]
     if len(names) > SHOWN:
         names = [*names[:SHOWN], f"{len(names) - SHOWN} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else "none"
@@ -66,6 +68,11 @@ def selector_words(selector):
         names = wanted if isinstance(wanted, list) else [wanted]
         parts.append(f"{column} other than {listed(names)}" if unwanted else f"{column} {listed(names, 'or')}")
     return ", and ".join(parts) or "every clip"
+
+
+def released_name(init):
+    """The name of a released model; of one in a directory of the user's the directory's own, without where it lies."""
+    return init if re.fullmatch(r"\w[\w.-]*/[\w.-]+", init) else Path(init).name
 
 
 def million(number):

@@ -1,6 +1,6 @@
 """A recipe in words, from what `unlearning.recipes` says of its parts."""
 
-from noencore.report.phrases import counted, listed, whole_percent
+from noencore.report.phrases import counted, in_percent, listed
 from noencore.unlearning.recipes import FORGET, PICKS, REMAIN, SCOPE, STOPS, Choice, training_scope
 
 
@@ -16,7 +16,7 @@ def recipe_words(recipe, forget_clips):
     schedule = f"{counted(steps, 'step')} of {counted(recipe.batch, 'forget clip')}"
     if recipe.remain.name != "none":
         schedule += f" and {counted(recipe.remain_batch or recipe.batch, 'remain clip')}"
-    parts.append(f"{schedule}, learning rate up to {recipe.lr:g} with a warm-up of {whole_percent(recipe.warmup)}")
+    parts.append(f"{schedule}, learning rate up to {recipe.lr:g} with a warm-up of {in_percent(recipe.warmup)}")
     parts.append(f"gradients clipped at norm {recipe.clip:g}")
     return "; ".join([*parts, *_further(recipe)])
 
@@ -48,7 +48,7 @@ def _value(value):
 def _further(recipe):
     """Clauses on what a recipe says beyond losses, scope and schedule."""
     if recipe.p_uncond:
-        yield f"captions hidden of {whole_percent(recipe.p_uncond)} of the clips"
+        yield f"captions hidden of {in_percent(recipe.p_uncond)} of the clips"
     if recipe.codebook_weights:
         yield f"codebooks weighted by {listed(f'{weight:g}' for weight in recipe.codebook_weights)}"
     if recipe.stop:

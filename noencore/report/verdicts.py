@@ -7,9 +7,10 @@ from dataclasses import asdict
 
 import pandas as pd
 
+from noencore.comparison.paired import KEPT_SETS
 from noencore.experiment import SCRATCH, split_model_name
-from noencore.report.judgements import KEPT_SETS, recipe_verdict
-from noencore.report.phrases import counted, million, percent, selector_words, with_interval
+from noencore.report.judgements import recipe_verdict
+from noencore.report.phrases import counted, million, percent, released_name, selector_words, with_interval
 from noencore.split import SETS
 from noencore.unlearning.recipes import takes_steps
 
@@ -85,9 +86,10 @@ def target_words(spec, parameters):
     if model["init"] == SCRATCH:
         shape = f"{counted(model['layers'], 'layer')}, width {model['dim']} and {counted(model['heads'], 'head')}"
         return f"a MusicGen of {shape} ({size}), trained from scratch on forget and remain"
+    name = released_name(model["init"])
     if not spec["target"]["train_seeds"]:
-        return f"{model['init']} ({size}) as it was released"
-    return f"{model['init']} ({size}), fine-tuned on forget and remain"
+        return f"{name} ({size}) as it was released"
+    return f"{name} ({size}), fine-tuned on forget and remain"
 
 
 def intro(spec, split, parameters):
@@ -145,10 +147,12 @@ def objection(verdict, evidence):
         return "was not tested on forget"
     if evidence.has_gold:
         share = evidence.share_left(verdict.recipe)
+        if evidence.nothing_to_forget(share):
+            return "is undecided, as the target is not shown to know forget better than gold"
         left = percent(share["value"], share["ci_low"], share["ci_high"])
         if verdict.forgotten.verdict == "beyond gold":
             return f"went beyond gold ({left} of what was memorised is left)"
-        if evidence.nothing_to_forget(share) or not max(share["ci_high"], share["seed_high"]) < 1:
+        if not max(share["ci_high"], share["seed_high"]) < 1:
             return f"is not shown to have moved forget towards gold ({left} of what was memorised is left)"
     elif verdict.forgotten.verdict != "changed" or verdict.forgotten.value <= 0:
         return f"is not shown to have made forget less likely ({_numbers(verdict.forgotten)})"

@@ -7,6 +7,7 @@ import torch
 from snakemake.utils import update_config
 
 from noencore import experiment
+from noencore.digest import canonical
 from noencore.errors import UserError
 from noencore.files import write_tensors
 
@@ -315,3 +316,19 @@ def test_a_codec_that_is_not_there_is_an_error_unless_it_will_be_trained(config,
     path = tmp_path / "codec.safetensors"
     path.touch()
     assert experiment.codec_path({"codec": {"weights": str(path)}}) == str(path)
+
+
+def words_spec(config, **other):
+    """As a rule keeps it: as text."""
+    rest = {"experiment": "demo", "catalogue": {"source": "tunes"}, "score": {}, "embeddings": [], "copying": {}}
+    rest |= {"text_audio": "tagtext", "comparison": {"margins": {}}, "weights": "w", "fetch": {"workers": 4}}
+    return canonical(experiment.words_spec(config | rest | other))
+
+
+def test_the_words_are_about_what_was_run_and_not_about_where_files_are(config):
+    before = words_spec(config)
+    config["recipes"]["unused"]["lr"] = 1e-3
+    config["run"].reverse()
+    assert words_spec(config, weights="elsewhere", fetch={"workers": 9}) == before
+    config["recipes"]["ga"]["lr"] = 1e-3
+    assert words_spec(config) != before

@@ -20,13 +20,13 @@ RECIPES = {
 }
 
 
-def make_split():
-    """20 test clips and 4 dev clips of each set, two a work, and 4 remain clips to rehearse."""
+def make_split(works):
+    """20 test and 4 dev clips of each set, two a work or all of so few `works`, and 4 remain clips to rehearse."""
     rows = []
     for name in ("forget", "remain", "holdout", "utility"):
         parts = ["test"] * TEST_CLIPS + ["dev"] * 4 + (["train"] * 4 if name == "remain" else [])
         rows += [
-            {"clip_id": f"{name}-{i}", "work_id": f"{name}-w{i // CLIPS_PER_WORK}", "set": name, "part": part}
+            {"clip_id": f"{name}-{i}", "work_id": f"{name}-w{i // CLIPS_PER_WORK % works}", "set": name, "part": part}
             for i, part in enumerate(parts)
         ]
     return pd.DataFrame(rows)
@@ -51,9 +51,9 @@ class Run:
     costs: dict
 
 
-def make_run(losses, margins=None, diverged=None, noise=0.01, metric="nll_caption", recipes=None):
+def build_run(losses, margins=None, diverged=None, noise=0.01, metric="nll_caption", recipes=None, works=99):
     """A Run. losses: dict model -> dict set -> mean NLL; target and gold as given; diverged: dict model -> step."""
-    split, diverged = make_split(), diverged or {}
+    split, diverged = make_split(works), diverged or {}
     works = split.set_index("clip_id")["work_id"]
     values = {
         model: clip_values(split, nll, noise, 0 if model in ("target-0", "none-0") else number, metric)
@@ -121,6 +121,12 @@ def make_cost(model, diverged):
 
 TARGET = {"forget": 2.0, "remain": 2.0, "holdout": 3.0, "utility": 3.0}
 GOLD = TARGET | {"forget": 3.0}
+
+
+@pytest.fixture(scope="session")
+def make_run():
+    """`build_run`."""
+    return build_run
 
 
 @pytest.fixture(scope="session")
