@@ -155,12 +155,10 @@ def figures_spec(config):
 def listened_models(config):
     """Models that the report lets one hear: target, the first gold, and each recipe that takes steps with its first
     seed. Of recipes without steps none: they are the target."""
-    heard = [
-        target_model(config),
-        *[model for model in trained_models(config) if split_model_name(model)[0] == "gold"][:1],
-    ]
+    gold = [model for model in trained_models(config) if split_model_name(model)[0] == "gold"]
     stepping = [recipe for recipe in sorted(config["run"]) if takes_steps(config["recipes"][recipe])]
-    return heard + [f"{recipe}-{min(config['unlearn_seeds'])}" for recipe in stepping]
+    first_seed = min(config["unlearn_seeds"])
+    return [target_model(config), *gold[:1], *(f"{recipe}-{first_seed}" for recipe in stepping)]
 
 
 def listening_spec(config, models):
