@@ -45,7 +45,7 @@ rule all:
     input:
         rules.tables.output,
         rules.curves.output,
-        rules.figure.output,
+        rules.figures.output,
         intermediate_results,
 
 

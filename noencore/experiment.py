@@ -132,6 +132,26 @@ def tables_spec(config):
     return {"models": models(config), "names": names}
 
 
+FIGURES = {  # in the order of the report: the family of metrics that each is drawn from, None for any
+    "tradeoff": "likelihood",
+    "curves": None,
+    "codebooks": "likelihood",
+    "association": "association",
+    "distances": "quality",
+    "cost": "likelihood",
+}
+
+
+def figures(config):
+    """Names of the figures that can be drawn, by the families in `metrics`."""
+    return [name for name, family in FIGURES.items() if family is None or family in config["metrics"]]
+
+
+def figures_spec(config):
+    """The figures, and how many wrong captions a clip was scored under."""
+    return {"figures": figures(config), "wrong_captions": config["score"]["wrong_captions"]}
+
+
 def tune_grid(config):
     """Points of the grids under `tune`: dict <recipe>_<i> -> {"recipe", "parameters" (dict key -> value)}.
 

@@ -43,7 +43,7 @@ def show_results(tables):
     print("to gold's (of gold: to each other); AUC of forget against holdout (0.5: no trace); match: share of greedy")
     print("tokens equal to the clip's; assoc.: NLL that a wrong caption costs; FAD to the originals.")
     print("What differs for sure, and what was shown to be kept, is in comparisons.csv.\n")
-    for path in sorted([*tables.glob("*.csv"), *(tables.parent / "figures").glob("*.png")]):
+    for path in sorted([*tables.glob("*.csv"), *(tables.parent / "figures").glob("*.svg")]):
         print(path)
 
 

@@ -45,12 +45,12 @@ def test_results_end_with_the_paths_of_tables_and_figures(tmp_path, capsys):
     figures.mkdir()
     SUMMARY.to_csv(tables / "summary.csv", index=False)
     (tables / "metrics.csv").touch()
-    (figures / "tradeoff.png").touch()
+    (figures / "tradeoff.svg").touch()
     show_results(tables)
     shown = capsys.readouterr().out
     assert summary_text(SUMMARY) in shown
     assert shown.splitlines()[-3:] == [
-        str(figures / "tradeoff.png"),
+        str(figures / "tradeoff.svg"),
         str(tables / "metrics.csv"),
         str(tables / "summary.csv"),
     ]

@@ -95,7 +95,7 @@ def test_damaged_audio_names_the_file_before_any_training(finished, tmp_path):
 def test_an_old_error_is_not_shown_again(finished):
     """Only logs of this run count."""
     (finished.results / "logs/old.log").write_text("error: of yesterday\n")
-    with finished.changed("workflow/scripts/figure.py", append("raise SystemExit(1)\n")):
+    with finished.changed("workflow/scripts/figures.py", append("raise SystemExit(1)\n")):
         done = finished.snakemake("--cores", "2")
     assert done.returncode != 0
     assert "of yesterday" not in done.stderr

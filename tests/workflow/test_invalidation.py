@@ -10,7 +10,7 @@ from workflow_tree import FAMILIES, HEARD, MODELS, Tree, append, compared, evalu
 
 ENCODED = jobs("tokens", 0, 1)
 TRAINED = [*jobs("train", "target-0", "gold-0"), *jobs("unlearn", "ga-0", "ga-1", "none-0")]
-TABLED = ["compare", "tables", "figure"]  # after a measure; the curves of the training have no part in it
+TABLED = ["compare", "tables", "figures"]  # after a measure; the curves of the training have no part in it
 
 CONFIGS = {
     "nothing": ({}, []),
@@ -53,8 +53,8 @@ SOURCES = {
         [*jobs("measure", *FAMILIES), *compared()],
     ),
     "a comment": ("noencore/metrics/intervals.py", "# about nothing\n", []),
-    "a script": ("workflow/scripts/figure.py", "UNUSED = 1\n", ["figure"]),
-    "a script's comment": ("workflow/scripts/figure.py", "# about nothing\n", []),
+    "a script": ("workflow/scripts/figures.py", "UNUSED = 1\n", ["figures"]),
+    "a script's comment": ("workflow/scripts/figures.py", "# about nothing\n", []),
 }
 
 

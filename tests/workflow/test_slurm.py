@@ -143,10 +143,10 @@ def test_short_jobs_go_together(smoke):
     short = {
         comment
         for comment in sent
-        if comment.startswith(("tokens", "measure", "compare", "tables", "curves", "figure"))
+        if comment.startswith(("tokens", "measure", "compare", "tables", "curves", "figures"))
     }
     assert sorted(comment.split("_")[0] for comment in short) == ["tables", "tokens"]  # a group's name comes first
-    assert all(rule in max(short, key=len) for rule in ("compare", "curves", "figure"))
+    assert all(rule in max(short, key=len) for rule in ("compare", "curves", "figures"))
 
 
 @pytest.mark.parametrize(
