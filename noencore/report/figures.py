@@ -8,7 +8,7 @@ from noencore.report.evidence import figure_of
 from noencore.report.forest import EXPLAINED, forest_size, row_panel
 from noencore.report.gaps import NATS, cost, tradeoff
 from noencore.report.parts import Axis, Figure, Guide, Panel, Series
-from noencore.report.wording import counts, in_words, left_out
+from noencore.report.wording import counts, left_out
 from noencore.split import SETS
 
 ASSOCIATION = {  # metric: (title, unit)
@@ -54,35 +54,26 @@ def curves(evidence):
 
 
 def codebooks(evidence):
-    """NLL of each codebook: a column a set; above as it is, below less the target's."""
+    """NLL of each codebook: a row a set, a column a codebook."""
     metrics = {name for name in evidence.metrics["metric"] if re.fullmatch(r"nll_q\d+", name)}
     metrics = sorted(metrics, key=lambda name: int(name.removeprefix("nll_q")))
-    ticks = tuple((number, str(number)) for number in range(len(metrics)))
-    x = Axis("codebook", ticks=ticks, limits=(-0.5, len(metrics) - 0.5))
-    above, below, everything = [], [], []
+    panels, everything = [], []
     for name in _sets_of(evidence, metrics):
-        found = [[evidence.estimate(recipe, name, metric) for metric in metrics] for recipe in evidence.recipes]
-        levels, changes = [], []
-        for number, of_recipe in enumerate(found):
-            levels += _profile(of_recipe)
-            everything += of_recipe
-            if of_recipe[0].recipe != "target":
-                changes += _changes(of_recipe, shift=0.6 * ((number + 0.5) / len(found) - 0.5))
-        note = in_words([one for of_recipe in found for one in of_recipe])
-        above.append(Panel(name, x, Axis(f"NLL, {NATS}"), tuple(levels), note=note))
-        zero, y = Guide("target", y=(0, 0), recipe="target"), Axis(f"NLL less target's, {NATS}")
-        below.append(Panel(f"{name}, less target's", x, y, tuple(changes), (zero,), "" if changes else note))
+        for number, metric in enumerate(metrics):
+            panel, found = row_panel(evidence, f"{name}, codebook {number}", name, metric, NATS)
+            panels.append(panel)
+            everything += found
     caption = [
-        "NLL of each codebook under the clip's own caption; codebook 0 is the coarsest.",
-        "Above: means of a recipe's models. Below: less the target's, with 95 % intervals of the difference over works",
-        "and seeds, paired by clip.",
+        "NLL of each codebook under the clip's own caption. Codebook 0 is the coarsest; the late ones are fine",
+        "detail and sound more than the tune.",
+        EXPLAINED,
         counts(everything),
         left_out(evidence, everything),
     ]
-    panels = [*above, *below] or [Panel("", x, Axis(f"NLL, {NATS}"), note="NLL of single codebooks was not measured")]
-    columns = max(len(above), 1)
-    size = (2.5, 2.4) if columns > 2 else (3.5, 2.7)
-    return figure_of(evidence, "codebooks", "Likelihood by codebook", caption, panels, columns, size, everything)
+    panels = panels or [Panel("", Axis(""), Axis(""), note="NLL of single codebooks was not measured")]
+    title, columns = "Likelihood by codebook", max(len(metrics), 1)
+    size = forest_size(evidence, columns)
+    return figure_of(evidence, "codebooks", title, caption, panels, columns, size, everything, legend=False)
 
 
 def association(evidence):
@@ -122,8 +113,8 @@ def distances(evidence):
                 everything += found
     caption = [
         "How far what the models play is from the original clips of the same prompts; lower is nearer. The floor of",
-        "FAD (dotted, with its spread) is what real audio scores at this number of clips; FAD less the floor and KAD are",
-        "0 for audio as good as real. Values of different embeddings cannot be compared.",
+        "FAD (dotted, with its spread) is what real audio scores at this number of clips; FAD less the floor and KAD",
+        "are 0 for audio as good as real. Values of different embeddings cannot be compared.",
         EXPLAINED,
         "FAD less the floor is not compared in pairs: its bars are those of single models, over works.",
         counts(everything),
@@ -154,28 +145,6 @@ def _curves_panel(name, run, recipes, picked):
     ]
     title, y = f"{name} ({run['n'].max()} clips)", Axis(f"NLL on dev, {NATS}")
     return Panel(title, Axis("step"), y, tuple(series), tuple(guides), "" if series else "no recipe takes steps")
-
-
-def _profile(estimates):
-    """A line and its signs over the codebooks."""
-    known = [(number, one) for number, one in enumerate(estimates) if one.known]
-    if not known:
-        return []
-    recipe, x, y = estimates[0].recipe, tuple(number for number, _ in known), tuple(one.value for _, one in known)
-    words = tuple(f"{recipe}: {one.value:.4g}" for _, one in known)
-    hollow = tuple(not one.sound for _, one in known)
-    return [Series(recipe, "line", x, y, ()), Series(recipe, "model", x, y, words, hollow=hollow)]
-
-
-def _changes(estimates, shift):
-    """Signs with intervals of the changes from the target, by codebook."""
-    known = [(number, one) for number, one in enumerate(estimates) if np.isfinite(one.gap)]
-    if not known:
-        return []
-    recipe, x, y = estimates[0].recipe, tuple(number + shift for number, _ in known), tuple(one.gap for _, one in known)
-    words = tuple(f"{recipe}, codebook {number}: {one.words(one.middle)}" for number, one in known)
-    bars = tuple((one.low - one.middle, one.high - one.middle) for _, one in known)
-    return [Series(recipe, "mean", x, y, words, (), bars, tuple(not one.sound for _, one in known))]
 
 
 def _floor(evidence, embedding, set_name):

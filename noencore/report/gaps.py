@@ -129,7 +129,7 @@ def _cost_panel(evidence, name, reference, seconds, anew):
     places = [place for one in series for place in one.x] + anew
     limits = (min(places) / 1.4, max(places) * 1.4) if places else None
     x = Axis("seconds of a model", log=True, ticks=_log_ticks(places), limits=limits)
-    y = Axis(f"NLL on {name}\nless {reference}'s, {NATS}")
+    y = Axis(f"NLL on {name} less {reference}'s, {NATS}")
     note = in_words(found) or ("" if series else "no recipe takes a step")
     return Panel(f"{name} gap", x, y, tuple(series), tuple(guides) if series else (), note), found
 

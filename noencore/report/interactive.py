@@ -10,6 +10,7 @@ GAP = 0.075  # between columns, of the width
 PIXELS = 82  # an inch of a panel's height
 ABOVE, BELOW = 34, 62  # pixels for a panel's title, and for its ticks and labels
 DIGITS = 4
+CROWDED = 14  # recipes from which on signs and names are smaller
 
 
 def to_plotly(figure):
@@ -25,7 +26,7 @@ def to_plotly(figure):
         {
             "data": data,
             "layout": layout(figure, figure.columns, styles),
-            "narrow": layout(figure, 1, styles),
+            "narrow": layout(figure, 1, styles, narrow=True),
             "title": figure.title,
             "caption": figure.caption,
             "table": {
@@ -112,25 +113,26 @@ def marker(many, styles):
     }
 
 
-def layout(figure, columns, styles):
-    """Panels in rows of so many; the height is in pixels, the width the page's."""
+def layout(figure, columns, styles, narrow=False):
+    """Panels in rows of so many; the height is in pixels, the width the page's. narrow: the legend goes below."""
     rows = -(-len(figure.panels) // columns)
     inside = figure.size[1] * PIXELS
     height = rows * (inside + ABOVE + BELOW)
+    below = legend_height(figure) if figure.legend and narrow else 0
     made = {
-        "height": round(height) + 10,
+        "height": round(height + below) + 10,
         "autosize": True,
         "margin": {"l": 10, "r": 10, "t": 5, "b": 5},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "hovermode": "closest",
         "showlegend": figure.legend,
-        "legend": {"itemsizing": "constant"},
+        "legend": {"itemsizing": "constant", "font": {"size": 12 if len(figure.recipes) <= CROWDED else 10}},
         "font": {"size": 12},
         "annotations": [],
         "shapes": [],
     }
-    if columns == 1:
+    if narrow:
         made["legend"] |= {"orientation": "h", "y": -0.02, "yanchor": "top"}
     width = (1 - GAP * (columns - 1)) / columns
     for number, panel in enumerate(figure.panels):
@@ -145,6 +147,12 @@ def layout(figure, columns, styles):
     for guide in figure.named_guides() if figure.legend else []:
         next(one for one in made["shapes"] if one["name"] == html.escape(guide.label))["showlegend"] = True
     return made
+
+
+def legend_height(figure):
+    """Pixels of a legend below the panels, on a screen of 400."""
+    names = [*figure.drawn(), *(guide.label for guide in figure.named_guides())]
+    return 29 * -(-sum(50 + 7 * len(name) for name in names) // 300)
 
 
 def axis(axis, domain, anchor):

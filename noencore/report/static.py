@@ -25,7 +25,6 @@ SETTINGS = {
     "text.parse_math": False,  # a dollar in a name is a dollar
 }
 LEGEND_ROWS = 20
-WITHOUT_DATE = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 SIZES = {"mean": 34, "model": 11}  # of signs, in square points
 WIDER = {"*": 1.7, "P": 1.4, "X": 1.4}  # signs that fill less of their square
 
@@ -33,13 +32,19 @@ WIDER = {"*": 1.7, "P": 1.4, "X": 1.4}  # signs that fill less of their square
 def write_static(figure, paths):
     """Write a `Figure` to files, dict "svg" or "pdf" -> path."""
     from matplotlib import rc_context
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     with rc_context(SETTINGS):
         drawn = draw(figure)
+        drawn.get_layout_engine().execute(drawn)
+        drawn.set_layout_engine("none")  # found once; savefig would draw everything twice more
         for kind, path in paths.items():
             with atomic(path) as temporary:
-                drawn.savefig(temporary, format=kind, metadata=WITHOUT_DATE[kind])
-            drawn.set_layout_engine("none")  # found once
+                if kind == "svg":
+                    FigureCanvasSVG(drawn).print_svg(temporary, metadata={"Date": None})
+                else:
+                    FigureCanvasPdf(drawn).print_pdf(temporary, metadata={"CreationDate": None})
 
 
 def draw(figure):
@@ -109,7 +114,7 @@ def draw_series(axes, series, style):
     if series.kind == "line":
         axes.plot(series.x, series.y, color=style.colour, linewidth=0.8, alpha=0.8, zorder=2)
         return
-    thin = {"colors": style.colour, "linewidth": 1.0 if series.kind == "mean" else 0.6, "zorder": 2.5}
+    thin = {"colors": style.colour, "linewidth": 1.0 if series.kind == "mean" else 0.6, "zorder": 2.5, "alpha": 0.8}
     if series.x_interval:
         axes.hlines(series.y, *zip(*series.x_interval), **thin)
     if series.y_interval:
