@@ -9,6 +9,7 @@ import io
 import pandas as pd
 import soundfile
 from own_audio import melody, write
+from standins import CAPTIONS
 from websites import Answer
 
 RATE = 16000
@@ -88,7 +89,7 @@ def _write_musiccaps(path):
         table.writerow(HEAD)
         for number, name in enumerate([*good_videos(), *LOST["musiccaps"]]):
             aspects = "['low quality', 'fiddle', \"a dancer's tune\"]"
-            caption = f"The low quality recording features tune {number}, played on a fiddle."
+            caption = f"The low quality recording features this: {CAPTIONS[7 * number]}"
             of_eval = str(number < EVAL)
             table.writerow([name, *SEGMENT, "/m/0140xf,/m/02cjck", aspects, caption, number % 10, "False", of_eval])
 
