@@ -9,6 +9,9 @@ min_version("9.14")
 configfile: "config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 
 
@@ -45,7 +48,8 @@ rule all:
     input:
         rules.tables.output,
         rules.curves.output,
-        rules.figure.output,
+        rules.figures.output,
+        rules.page.output,
         intermediate_results,
 
 

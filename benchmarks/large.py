@@ -1,4 +1,4 @@
-"""Large catalogues: seconds and memory of the split and of a dry run, by the number of clips.
+"""Large catalogues: seconds and memory of the rows of a csv, of the split and of a dry run, by their number.
 
 `python -m benchmarks.large`
 """
@@ -40,11 +40,13 @@ def at_size(clips, shards):
         for name in NEEDED:
             (root / name).symlink_to(ROOT / name)
         config = yaml.safe_load((root / "config.yaml").read_text())
-        run = root / "results" / "large"
+        run, made = root / "results" / "large", root / "made"
+        made.mkdir()
         make_run(run, clips, canonical({"catalogue": config["catalogue"]}))
         (root / "large.yaml").write_text(yaml.safe_dump({"experiment": "large", "tokens": {"shards": shards}}))
         snakemake = ["-m", "snakemake", "--dry-run", "--configfile", "large.yaml"]
         steps = {
+            "catalogue without audio": ["-m", "benchmarks.rows", str(made), str(clips)],
             "split": ["-c", f"{SPLIT}split('{run}')"],
             "dry run": [*snakemake, "--cores", "2"],
             "dry run, profiles/slurm": [*snakemake, "--workflow-profile", "profiles/slurm"],

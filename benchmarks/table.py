@@ -186,6 +186,14 @@ def methods_table():
     return rows(["method", f"time of a step, {found['rounds']} pairs", "peak memory"], lines)
 
 
+def page_table():
+    """Sizes of the default run's report page and the seconds until it stands."""
+    found = read("page")
+    lines = [[what, f"{ranged(seconds)} s", str(seconds["n"])] for what, seconds in found["seconds"].items()]
+    lines += [[what, f"{number(size / 1e6)} MB", ""] for what, size in found["bytes"].items()]
+    return rows([f"Chromium {found['chromium']}", "", "n"], lines)
+
+
 TABLES = {
     "machine": machine_line,
     "ratios": ratio_table,
@@ -195,6 +203,7 @@ TABLES = {
     "limits": limit_table,
     "startup": startup_table,
     "metrics": metrics_table,
+    "page": page_table,
     "generation growth": lambda: growth_table("generation"),
     "training growth": lambda: growth_table("training"),
     "methods": methods_table,

@@ -40,7 +40,9 @@ def _stopped(path):
         return None
     rules = re.findall(r"^ *(?:local)?rule (\w+):$", text, re.MULTILINE)  # of a group, the one that had begun last
     had = re.findall(rf"\b{resource}=(\d+)", text)
-    return Stopped(rules[-1] if rules else path.parent.name, resource, had[-1] if had else "", path)
+    if not rules:  # stopped before Snakemake was up
+        rules = [part.removeprefix("rule_") for part in path.parts if part.startswith("rule_")] or [path.parent.name]
+    return Stopped(rules[-1], resource, had[-1] if had else "", path)
 
 
 def advice(job, profile):

@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
+from noencore.comparison.names import check_margins
 from noencore.errors import UserError
 from noencore.experiment import RELEASED_SAMPLE_RATE, expanded, is_released
 from noencore.unlearning.recipes import make_recipe, training_scope
@@ -33,6 +34,7 @@ def check_config(config, schema_path):
         raise UserError(f"config: recipes.{name}: the name is taken by a model of every run; choose another")
     for name, entry in config["recipes"].items():
         make_recipe(name, entry)
+    check_margins(config["comparison"]["margins"])
     model, clip = config["model"], config["catalogue"]["clip_seconds"]
     _check_base(config)
     if not is_released(config) and model["dim"] % (2 * model["heads"]):

@@ -132,6 +132,44 @@ def tables_spec(config):
     return {"models": models(config), "names": names}
 
 
+FIGURES = {  # in the order of the report: the family of metrics that each is drawn from, None for any
+    "tradeoff": "likelihood",
+    "curves": None,
+    "codebooks": "likelihood",
+    "association": "association",
+    "distances": "quality",
+    "cost": "likelihood",
+}
+
+
+def figures(config):
+    """Names of the figures that can be drawn, by the families in `metrics`."""
+    return [name for name, family in FIGURES.items() if family is None or family in config["metrics"]]
+
+
+def figures_spec(config):
+    """The figures, and how many wrong captions a clip was scored under."""
+    return {"figures": figures(config), "wrong_captions": config["score"]["wrong_captions"]}
+
+
+def listened_models(config):
+    """Models that the report lets one hear: target, the first gold, and each recipe that takes steps with its first
+    seed. Of recipes without steps none: they are the target."""
+    gold = [model for model in trained_models(config) if split_model_name(model)[0] == "gold"]
+    stepping = [recipe for recipe in sorted(config["run"]) if takes_steps(config["recipes"][recipe])]
+    first_seed = min(config["unlearn_seeds"])
+    return [target_model(config), *gold[:1], *(f"{recipe}-{first_seed}" for recipe in stepping)]
+
+
+def listening_spec(config, models):
+    """The models to be heard, how many clips of each set, and the eval seed of all takes."""
+    return {
+        "models": models,
+        "clips": config["report"]["clips"],
+        "eval_seed": min(config["generate"]["eval_seeds"]),
+    }
+
+
 def words_spec(config):
     """What the verdicts and the methods text say of the config: not where files are, nor how they were fetched."""
     keys = ("experiment", "catalogue", "split", "model", "training", "target", "score", "generate", "embeddings")
@@ -143,6 +181,11 @@ def words_spec(config):
         "recipes": {name: config["recipes"][name] for name in sorted(config["run"])},
         "metrics": sorted(config["metrics"]),
     }
+
+
+def page_spec(config):
+    """The figures that the report page shows."""
+    return {"figures": figures(config)}
 
 
 def tune_grid(config):

@@ -14,9 +14,8 @@ from noencore.musicgen.decode import generate
 from noencore.split import clip_ids
 from noencore.tokens import describe_tokens, load_clips
 from noencore.training import pick_device
+from noencore.waves import describe_audio
 
-SILENCE_DB = -60.0
-FULL_SCALE = 0.999  # of a sample that is taken for clipped
 COLUMNS = [
     *("clip_id", "set", "kind", "eval_seed", "path", "rms_db", "silent", "clipped", "token_entropy", "repeated"),
     *("prompt_seconds", "match_0", "match_all"),
@@ -117,13 +116,6 @@ def continue_clips(model, clips, known, batch, progress=iter):
         codes = generate(model, text, mask, clips.codes.shape[2], prompt=prompt, cfg=1.0)
         made += codes.cpu().unbind()
     return made
-
-
-def describe_audio(wave):
-    """Level of a clip in dB below full scale, whether that is silence, and the share of its samples at full scale."""
-    level = 10 * np.log10(np.mean(np.square(wave, dtype=np.float64)) + 1e-12)
-    clipped = np.mean(np.abs(wave) >= FULL_SCALE)
-    return {"rms_db": float(level), "silent": bool(level < SILENCE_DB), "clipped": float(clipped)}
 
 
 def describe_match(codes, original, prompt_frames):

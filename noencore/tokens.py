@@ -15,9 +15,8 @@ import soundfile
 import torch
 
 from noencore.errors import UserError
-from noencore.files import read_tensors, sha256, write_tensors
-
-AUDIO_CURE = "delete catalogue.parquet beside its folder and run again"
+from noencore.files import read_tensors, write_tensors
+from noencore.waves import AUDIO_CURE, check_audio
 
 
 def shard_of(clip_id, shards):
@@ -63,14 +62,6 @@ def read_audio(path, expected_sha256, sample_rate):
     if rate != sample_rate:
         raise UserError(f"{path}: {rate} Hz, but the codec works at {sample_rate} Hz; {AUDIO_CURE}")
     return audio.mean(axis=1)
-
-
-def check_audio(path, expected_sha256):
-    """Raise UserError where an audio file is not the one that the catalogue describes."""
-    if not Path(path).exists():
-        raise UserError(f"{path}: missing; {AUDIO_CURE}")
-    if sha256(path) != expected_sha256:
-        raise UserError(f"{path}: damaged or changed since the catalogue was made; {AUDIO_CURE}")
 
 
 @dataclass

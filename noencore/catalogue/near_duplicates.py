@@ -14,6 +14,7 @@ from noencore.fingerprint import fingerprint
 
 SKETCH = 256  # entries of a recording's sketch
 INDEXED, NEIGHBOURS, MEETINGS = 64, 4, 3  # of them in the index; entries that each one meets; what makes a candidate
+BLOCK = 8192  # recordings whose meetings are counted at a time
 SHARED, LEAST = 0.15, 8  # share of the smaller sketch, and entries: what makes two recordings one music
 
 
@@ -43,19 +44,28 @@ def duplicate_pairs(sketches):
 
 
 def _candidates(sketches):
-    """Pairs (a, b), a < b, that meet often in the index: int [n, 2]."""
+    """Pairs (a, b), a < b, that meet often in the index: int64 [n, 2], in order."""
+    keys, owner = _index(sketches)
+    found = [np.zeros((0, 2), np.int64)]
+    for begin in range(0, len(sketches), BLOCK):  # meetings of all recordings at once would take a gigabyte in 100,000
+        first = np.flatnonzero((owner >= begin) & (owner < begin + BLOCK))
+        met = []
+        for step in range(1, NEIGHBOURS + 1):
+            first = first[: np.searchsorted(first, len(keys) - step)]
+            same = first[(keys[first] == keys[first + step]) & (owner[first] != owner[first + step])]
+            met.append(owner[same].astype(np.int64) * len(sketches) + owner[same + step])
+        pairs, counts = np.unique(np.concatenate(met), return_counts=True)
+        found.append(np.column_stack(np.divmod(pairs[counts >= MEETINGS], len(sketches))))
+    return np.concatenate(found)
+
+
+def _index(sketches):
+    """The indexed entries of all sketches, by key and then by recording: (key uint64 [n], recording int32 [n])."""
     indexed = [keys[:INDEXED] for keys, _ in sketches]
     keys = np.concatenate([np.zeros(0, np.uint64), *indexed])
-    owner = np.repeat(np.arange(len(sketches)), [len(keys) for keys in indexed])
-    order = np.lexsort((owner, keys))
-    keys, owner = keys[order], owner[order]
-    met = [np.zeros(0, np.int64)]
-    for step in range(1, NEIGHBOURS + 1):
-        same = np.flatnonzero((keys[step:] == keys[:-step]) & (owner[step:] != owner[:-step]))
-        met.append(owner[same] * len(sketches) + owner[same + step])
-    pairs, counts = np.unique(np.concatenate(met), return_counts=True)
-    pairs = pairs[counts >= MEETINGS]
-    return np.column_stack([pairs // max(len(sketches), 1), pairs % max(len(sketches), 1)])
+    owner = np.repeat(np.arange(len(sketches), dtype=np.int32), [len(keys) for keys in indexed])
+    order = np.argsort(keys, kind="stable")
+    return keys[order], owner[order]
 
 
 def _aligned(one, other):

@@ -6,6 +6,7 @@ At toy size, and at the size of musicgen-small with `pytest -m large`.
 import numpy as np
 import pytest
 import torch
+from beside_audiocraft import conditions, get_pretrained, text_states
 from standins import CAPTIONS, ENCODEC, SMALL, TOY, make_home, offline_hub, point_to
 from torch.nn import functional as F
 
@@ -55,25 +56,6 @@ def captions(encoder):
 @pytest.fixture(scope="module")
 def codes(ours):
     return torch.randint(ours.config.card, (2, 4, FRAMES), generator=torch.Generator().manual_seed(2))
-
-
-def get_pretrained(directory):
-    from audiocraft.models import MusicGen
-
-    return MusicGen.get_pretrained(str(directory), device="cpu")
-
-
-def conditions(captions):
-    from audiocraft.modules.conditioners import ConditioningAttributes
-
-    return [ConditioningAttributes(text={"description": caption}) for caption in captions]
-
-
-def text_states(encoder, captions):
-    """States [B, L, D] and mask [B, L] of captions, each encoded alone; the empty caption is the null condition."""
-    states = [encoder.encode(caption) for caption in captions]
-    lengths = torch.tensor([len(one) for one in states])
-    return torch.nn.utils.rnn.pad_sequence(states, batch_first=True), torch.arange(max(lengths)) < lengths[:, None]
 
 
 @torch.no_grad()

@@ -42,6 +42,12 @@ def test_the_limit_and_what_it_was(logs, tmp_path, words, resource, had):
     assert (job.rule, job.resource, job.had, job.log) == ("unlearn", resource, had, path)
 
 
+def test_a_job_stopped_before_it_said_its_rule_is_known_by_the_place_of_its_log(logs, tmp_path):
+    logs("rule_unlearn/ga-0/7.log", MEMORY[0])
+    [job] = stopped_jobs(tmp_path)
+    assert (job.rule, job.resource, job.had) == ("unlearn", "mem_mb", "")
+
+
 def test_a_job_that_failed_by_itself_was_not_stopped(logs, tmp_path):
     logs("rule_unlearn/ga-0/7.log", STARTED + "error: ga: no clips; add some\n")
     assert stopped_jobs(tmp_path) == []

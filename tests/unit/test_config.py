@@ -56,6 +56,12 @@ def test_checking_does_not_change_the_config():
     assert config == DEFAULT
 
 
+def test_a_margin_of_a_metric_that_this_run_leaves_out_passes():
+    """A preset that chooses fewer families merges over the margins of config.yaml."""
+    margins = {"nll_q3": 0.1, "continuation_match_0_2.5s": 0.1, "kad_vggish": 1.0}
+    check_config(changed(metrics=["likelihood"], comparison__margins=margins), SCHEMA)
+
+
 def test_a_config_without_gold_passes():
     check_config(changed(gold=...), SCHEMA)
 
@@ -101,7 +107,10 @@ def test_a_released_model_passes_on_both_tracks(change):
             {"recipes__ga__learning_rate": 1e-4},
             "recipes.ga: unknown key 'learning_rate'; known are accumulate, alpha, batch,",
         ),
-        ({"generate__prompts__holdout": 3}, "generate.prompts: unknown key 'holdout'; known are forget, remain,"),
+        ({"generate__prompts__dev": 3}, "generate.prompts: unknown key 'dev'; known are forget, holdout, remain,"),
+        ({"report__clips__dev": 3}, "report.clips: unknown key 'dev'; known are forget, holdout, remain, utility"),
+        ({"report__clips__forget": -1}, "report.clips.forget: -1 is less than the minimum of 0"),
+        ({"report": ...}, "top level: 'report' is a required property"),
         ({"training": ...}, "top level: 'training' is a required property"),
         ({"recipes__ga__lr": ...}, "recipes.ga.lr: is missing; give a learning rate"),
         ({"run": ["none", "gaa"]}, "run: no recipe 'gaa'; defined are ga, none, rl_caption, rl_tokens"),
@@ -137,6 +146,15 @@ def test_a_released_model_passes_on_both_tracks(change):
         ({"catalogue__source": "spotify"}, "catalogue.source: 'spotify' is not one of tunes"),
         ({"experiment": "../../etc"}, "experiment: '../../etc' does not match"),
         ({"model__dim": 130, "model__heads": 4}, "model.dim: 130 is not a multiple of 2 * heads (8)"),
+        (
+            {"comparison__margins": {"nll_captoin": 0.05}},
+            "comparison.margins: models are compared by no metric 'nll_captoin'; did you mean 'nll_caption'?",
+        ),
+        (
+            {"comparison__margins": {"membership_loss": 0.05}},
+            "comparison.margins: models are compared by no metric 'membership_loss'; the names are in docs/metrics.md",
+        ),
+        ({"comparison__margins": {3: 0.05}}, "comparison.margins: models are compared by no metric '3'; the names are"),
         (
             {"generate__prompt_seconds": [0, 99.0]},
             "generate.prompt_seconds: must be shorter than catalogue.clip_seconds",

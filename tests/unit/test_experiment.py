@@ -174,6 +174,21 @@ def test_what_is_compared_and_with_what(config):
     assert spec["models"] == experiment.models(config)
 
 
+def test_one_hears_target_the_first_gold_and_the_first_seed_of_each_recipe_that_takes_steps(config):
+    assert experiment.listened_models(config) == ["target-0", "gold-0", "ga-1", "rl_caption-1"]
+    assert set(experiment.listened_models(config)) <= set(experiment.models(config))
+    del config["gold"]
+    config["run"] = ["none"]
+    assert experiment.listened_models(config) == ["target-0"]
+
+
+def test_all_takes_are_of_the_first_eval_seed_in_whatever_order_they_are_given(config):
+    config["report"] = {"clips": {"forget": 3}}
+    config["generate"]["eval_seeds"] = [4, 2]
+    spec = experiment.listening_spec(config, ["target-0"])
+    assert spec == {"models": ["target-0"], "clips": {"forget": 3}, "eval_seed": 2}
+
+
 @pytest.mark.parametrize(("seconds", "prompt"), [([0, 2, 1.0], "1s"), ([0.5, 0], "0.5s"), ([0], "0s")])
 def test_the_summary_shows_the_first_embedding_and_the_shortest_prompt(config, seconds, prompt):
     config |= {"embeddings": ["vggish", "codec"], "text_audio": "tagtext"}

@@ -1,12 +1,14 @@
 """The commands of the README, and what the rules and the tables promise."""
 
 import re
-import zipfile
 
 import pandas as pd
 import pytest
 import yaml
-from workflow_tree import FAMILIES, MODELS, ROOT, Tree, jobs
+from workflow_tree import EMBEDDINGS, FAMILIES, MODELS, ROOT, Tree, jobs
+
+from noencore.comparison.names import COMPARED, name_of
+from noencore.embeddings import MODELS as EMBEDDING_MODELS
 
 METRICS_COLUMNS = [
     *("model", "recipe", "unlearn_seed", "set", "metric", "value", "ci_low", "ci_high", "ci_method", "n", "n_works"),
@@ -103,10 +105,12 @@ def test_forcerun_runs_what_is_named_again_to_the_same_bytes(finished):
     assert finished.files() == before
 
 
-def test_report(finished):
-    finished.run("--report", "report.zip")
-    with zipfile.ZipFile(finished.root / "report.zip") as report:
-        assert any(name.endswith("report.html") for name in report.namelist())
+def test_margins_may_name_the_metrics_that_models_are_compared_by_and_no_others(finished):
+    """All that this run can have: its clips are too few for a rate of copies, and too short for KL."""
+    names = [name for name in COMPARED if not re.match("kl_|copy_.*rate", name)]
+    not_here = [*(set(EMBEDDING_MODELS) - set(EMBEDDINGS)), "laion_clap"]
+    expected = {name for name in names if not name.endswith(tuple(not_here))}
+    assert {name_of(metric) for metric in table(finished, "comparisons")["metric"]} == expected
 
 
 def test_the_tables_have_their_columns(finished):

@@ -13,6 +13,10 @@ CONFIGS = {
     "a negative learning rate": ({"recipes": {"ga": {"lr": -1.0e-4}}}, ["recipes.ga.lr", "-0.0001", "minimum"]),
     "a learning rate as text": ({"recipes": {"ga": {"lr": "1e-4"}}}, ["recipes.ga.lr", "write small numbers as"]),
     "an infinite learning rate": ({"recipes": {"ga": {"lr": float("inf")}}}, ["recipes.ga.lr", "inf", "finite"]),
+    "a margin of no metric": (
+        {"comparison": {"margins": {"nll_captoin": 0.05}}},
+        ["comparison.margins", "'nll_captoin'", "did you mean 'nll_caption'?"],
+    ),
     "an empty forget set": ({"split": {"forget": {"artist": "Nobody"}}}, ["split.forget.artist", "'Nobody'"]),
     "forget overlaps remain": (
         {"split": {"remain": {"artist": ["traditional", "Turlough O'Carolan"]}}},
@@ -95,7 +99,7 @@ def test_damaged_audio_names_the_file_before_any_training(finished, tmp_path):
 def test_an_old_error_is_not_shown_again(finished):
     """Only logs of this run count."""
     (finished.results / "logs/old.log").write_text("error: of yesterday\n")
-    with finished.changed("workflow/scripts/figure.py", append("raise SystemExit(1)\n")):
+    with finished.changed("workflow/scripts/figures.py", append("raise SystemExit(1)\n")):
         done = finished.snakemake("--cores", "2")
     assert done.returncode != 0
     assert "of yesterday" not in done.stderr

@@ -10,7 +10,7 @@ from workflow_tree import FAMILIES, HEARD, MODELS, Tree, append, compared, evalu
 
 ENCODED = jobs("tokens", 0, 1)
 TRAINED = [*jobs("train", "target-0", "gold-0"), *jobs("unlearn", "ga-0", "ga-1", "none-0")]
-TABLED = ["compare", "tables", "figure"]  # after a measure; the curves of the training have no part in it
+TABLED = ["compare", "tables", "figures"]  # after a measure; the curves of the training have no part in it
 
 CONFIGS = {
     "nothing": ({}, []),
@@ -25,11 +25,12 @@ CONFIGS = {
         [*jobs("unlearn", "rl_tokens-0", "rl_tokens-1"), *evaluation("rl_tokens-0", "rl_tokens-1")],
     ),
     "a removed seed": ({"unlearn_seeds": [0]}, evaluation()),
-    "a removed metric family": ({"metrics": ["likelihood", "quality"]}, TABLED),
+    "a removed metric family": ({"metrics": ["likelihood", "quality"]}, [*TABLED, "listening"]),
     "eval_seed": (
         {"generate": {"eval_seeds": [1]}},
-        [*jobs("generate", *MODELS), *jobs("embed", *MODELS), *jobs("measure", *HEARD), *compared()],
+        [*jobs("generate", *MODELS), *jobs("embed", *MODELS), *jobs("measure", *HEARD), *compared(), "listening"],
     ),
+    "other clips to listen to": ({"report": {"clips": {"utility": 1}}}, ["listening"]),
     "another margin": ({"comparison": {"margins": {"nll_caption": 0.1}}}, [*compared()]),
     "other false copies": ({"copying": {"false_positive_rate": 0.1}}, [*jobs("measure", "copying"), *TABLED]),
     "the split seed": (
@@ -50,11 +51,12 @@ SOURCES = {
     "a helper two modules deep": (
         "noencore/metrics/intervals.py",  # likelihood -> rows -> intervals
         "UNUSED = 1\n",
-        [*jobs("measure", *FAMILIES), *compared()],
+        [*jobs("measure", *FAMILIES), *compared(), "listening"],
     ),
     "a comment": ("noencore/metrics/intervals.py", "# about nothing\n", []),
-    "a script": ("workflow/scripts/figure.py", "UNUSED = 1\n", ["figure"]),
-    "a script's comment": ("workflow/scripts/figure.py", "# about nothing\n", []),
+    "a script": ("workflow/scripts/figures.py", "UNUSED = 1\n", ["figures"]),
+    "a script's comment": ("workflow/scripts/figures.py", "# about nothing\n", []),
+    "a template of the page": ("noencore/report/templates/report.css", "/* about nothing */\n", ["page"]),
 }
 
 
@@ -83,7 +85,7 @@ def test_another_codec_encodes_again_and_splits_as_before(finished):
 def test_a_deleted_result_is_made_again_with_what_follows(finished):
     with finished.changed("results/tiny/generated/ga-0/generated.parquet", lambda path: path.unlink()):
         expected = [*jobs("generate", "ga-0"), *jobs("embed", "ga-0"), *jobs("measure", *HEARD), *compared()]
-        assert finished.planned() == sorted(expected)
+        assert finished.planned() == sorted([*expected, "listening"])
 
 
 def test_a_fresh_clone_with_the_results_copied_in_reruns_nothing(finished, tmp_path):

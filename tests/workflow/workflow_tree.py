@@ -103,9 +103,9 @@ def jobs(rule, *wildcards):
 def evaluation(*models):
     """What follows from new models: their own jobs, and all that compares models."""
     own = [job for rule in ("score", "generate", "embed") for job in jobs(rule, *models)]
-    return [*own, *jobs("measure", *FAMILIES), *compared(), "curves"]
+    return [*own, *jobs("measure", *FAMILIES), *compared(), "curves", "listening"]
 
 
 def compared():
     """What follows from other embeddings or metrics."""
-    return [*jobs("compare_sets", *EMBEDDINGS), "compare", "tables", "figure"]
+    return [*jobs("compare_sets", *EMBEDDINGS), "compare", "tables", "figures"]

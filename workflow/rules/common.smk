@@ -293,6 +293,13 @@ def library_code(name):
     return code_digest(ROOT / f"noencore/{name}.py", ROOT)
 
 
+def page_code():
+    """Digest of the page's script and modules, and of the templates that it is made from."""
+    templates = sorted((ROOT / "noencore/report/templates").iterdir())
+    sums = {path.name: sha256(path) for path in templates}
+    return canonical({"script": code("page.py"), "templates": sums})
+
+
 def intermediate_results(wildcards):
     """What lies between split and tables. Snakemake misses a deleted file only where it is asked for by name."""
     made_by = {
@@ -323,6 +330,12 @@ def compared_embeddings():
     """Those whose FAD and KAD are compared between models."""
     measured = "quality" in config["metrics"]
     return there(experiment.family_embeddings(config, "quality")) if measured else []
+
+
+def listened():
+    """The models that the report lets one hear: none where no family of metrics is made from what they play."""
+    heard = any("generated" in FAMILY_INPUTS[metric] for metric in config["metrics"])
+    return experiment.listened_models(config) if heard else []
 
 
 def at_the_end_show_stopped(word):

@@ -1,27 +1,41 @@
-rule figure:
+def figure_files():
+    """What the rule `figures` writes: dict <figure>_<kind> -> path; the svg is in Snakemake's own report."""
+    files = {}
+    for name in experiment.figures(config):
+        path = f"<run>/figures/{name}"
+        files[f"{name}_svg"] = report(
+            f"{path}.svg",
+            caption=f"../report/figures/{name}.rst",
+            category="Figures",
+            subcategory="Jobs" if name in ("curves", "cost") else "Results",
+            labels={"figure": name},
+        )
+        files |= {f"{name}_{kind}": f"{path}.{kind}" for kind in ("pdf", "json")}
+    return files
+
+
+rule figures:
     input:
         metrics=rules.compare.output.metrics,
+        comparisons=rules.compare.output.comparisons,
+        curves="<run>/tables/curves.csv",
+        cost="<run>/tables/cost.csv",
     output:
-        png=report(
-            "<run>/figures/tradeoff.png",
-            category="Figures",
-            labels={"figure": "trade-off"},
-        ),
-        svg="<run>/figures/tradeoff.svg",
+        **figure_files(),
     log:
-        "<run>/logs/figure.log",
+        "<run>/logs/figures.log",
     benchmark:
-        "<run>/benchmarks/figure.tsv"
+        "<run>/benchmarks/figures.tsv"
     conda:
         "../../envs/report.yaml"
     resources:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical(experiment.models(config)),
-        code=code("figure.py"),
+        spec=canonical(experiment.figures_spec(config)),
+        code=code("figures.py"),
     script:
-        "../scripts/figure.py"
+        "../scripts/figures.py"
 
 
 rule words:
@@ -51,3 +65,74 @@ rule words:
         code=code("words.py"),
     script:
         "../scripts/words.py"
+
+
+rule listening:
+    input:
+        # The originals are known by their sha256 in the catalogue, and checked against it where they are read.
+        catalogue=rules.catalogue.output.catalogue,
+        generated=expand("<run>/generated/{model}/generated.parquet", model=listened()),
+        audio=expand("<run>/generated/{model}/audio", model=listened()),
+        costs=expand(
+            "<run>/models/{model}/cost.json",
+            model=[
+                model
+                for model in listened()
+                if model in experiment.unlearned_models(config)
+            ],
+        ),
+        continuation=expand(
+            "<run>/metrics/{metric}.clips.parquet",
+            metric={"continuation"} & set(config["metrics"]),
+        ),
+    output:
+        listening="<run>/report/listening.json",
+        audio=directory("<run>/report/audio"),
+        spectrograms=directory("<run>/report/spectrograms"),
+    log:
+        "<run>/logs/listening.log",
+    benchmark:
+        "<run>/benchmarks/listening.tsv"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        spec=canonical(experiment.listening_spec(config, listened())),
+        code=code("listening.py"),
+    script:
+        "../scripts/listening.py"
+
+
+# The page reads what it shows where the run has written it; its folders go into report.zip, to be mailed.
+rule page:
+    input:
+        tables=[rules.tables.output, rules.curves.output],
+        figures=rules.figures.output,
+        words=rules.words.output,
+        listening=rules.listening.output,
+    output:
+        page="<run>/report/index.html",
+        tables=directory("<run>/report/tables"),
+        figures=directory("<run>/report/figures"),
+        zip=report(
+            "<run>/report.zip",
+            caption="../report/page.rst",
+            category="Page",
+            labels={"page": "verdicts, figures, listening, tables, methods"},
+        ),
+    log:
+        "<run>/logs/page.log",
+    benchmark:
+        "<run>/benchmarks/page.tsv"
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        spec=canonical(experiment.page_spec(config)),
+        code=page_code(),
+    script:
+        "../scripts/page.py"

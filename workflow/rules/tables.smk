@@ -6,23 +6,39 @@ rule tables:
         costs=expand("<run>/models/{model}/cost.json", model=experiment.models(config)),
     output:
         metrics=report(
-            "<run>/tables/metrics.csv", category="Tables", labels={"table": "metrics"}
+            "<run>/tables/metrics.csv",
+            caption="../report/tables/metrics.rst",
+            category="Tables",
+            subcategory="Results",
+            labels={"table": "metrics"},
         ),
         summary=report(
-            "<run>/tables/summary.csv", category="Tables", labels={"table": "summary"}
+            "<run>/tables/summary.csv",
+            caption="../report/tables/summary.rst",
+            category="Tables",
+            subcategory="Results",
+            labels={"table": "summary"},
         ),
         findings=report(
             "<run>/tables/findings.csv",
+            caption="../report/tables/findings.rst",
             category="Tables",
+            subcategory="Results",
             labels={"table": "findings"},
         ),
         comparisons=report(
             "<run>/tables/comparisons.csv",
+            caption="../report/tables/comparisons.rst",
             category="Tables",
+            subcategory="Results",
             labels={"table": "comparisons"},
         ),
         cost=report(
-            "<run>/tables/cost.csv", category="Tables", labels={"table": "cost"}
+            "<run>/tables/cost.csv",
+            caption="../report/tables/cost.rst",
+            category="Tables",
+            subcategory="Jobs",
+            labels={"table": "cost"},
         ),
         to_read=expand(
             "<run>/tables/{table}.{kind}",
@@ -53,8 +69,10 @@ rule curves:
     output:
         curves=report(
             "<run>/tables/curves.csv",
+            caption="../report/tables/curves.rst",
             category="Tables",
-            labels={"table": "curves on dev"},
+            subcategory="Jobs",
+            labels={"table": "curves"},
         ),
         to_read=expand("<run>/tables/curves.{kind}", kind=["md", "tex"]),
     log:

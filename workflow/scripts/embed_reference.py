@@ -4,7 +4,7 @@ from pathlib import Path
 from noencore import logs
 from noencore.embeddings.files import embed_files, load_features, reference_clips
 from noencore.files import read_parquet, write_tensors
-from noencore.tokens import check_audio
+from noencore.waves import check_audio
 
 logs.start(snakemake.log[0])
 spec, codes = json.loads(snakemake.params.spec), json.loads(snakemake.params.code)

@@ -1,5 +1,7 @@
 """The same music in another file is found, other music is not, and no pair is visited for it."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,17 @@ import soundfile
 import soxr
 from own_audio import melody, write
 
-from noencore.catalogue.near_duplicates import SKETCH, _candidates, duplicate_pairs, merge_groups, sketch
+from noencore.catalogue import near_duplicates
+from noencore.catalogue.near_duplicates import (
+    INDEXED,
+    MEETINGS,
+    NEIGHBOURS,
+    SKETCH,
+    _candidates,
+    duplicate_pairs,
+    merge_groups,
+    sketch,
+)
 from noencore.fingerprint import SAMPLE_RATE
 
 WAVE = melody(20.0, seed=1)
@@ -71,6 +83,23 @@ def test_candidates_grow_with_recordings_and_not_with_pairs():
 
     few, many = (len(_candidates(made(count))) for count in (500, 2000))
     assert many < 8 * max(few, 500)
+
+
+@pytest.mark.parametrize("block", [1, 7, 8192])
+def test_candidates_are_a_count_of_all_meetings_however_many_recordings_are_counted_at_a_time(monkeypatch, block):
+    draw = np.random.default_rng(1)
+    sketches = [(np.sort(draw.integers(0, 40, count).astype(np.uint64)), None) for count in draw.integers(0, 90, 60)]
+    entries = sorted((key, owner) for owner, (keys, _) in enumerate(sketches) for key in keys[:INDEXED].tolist())
+    meetings = Counter(
+        (one[1], other[1])
+        for place, one in enumerate(entries)
+        for other in entries[place + 1 : place + 1 + NEIGHBOURS]
+        if one[0] == other[0] and one[1] != other[1]
+    )
+    expected = sorted(pair for pair, count in meetings.items() if count >= MEETINGS)
+    assert len(expected) > 20
+    monkeypatch.setattr(near_duplicates, "BLOCK", block)
+    assert [tuple(pair) for pair in _candidates(sketches).tolist()] == expected
 
 
 def test_groups_are_joined_over_several_steps_and_name_the_nearest():

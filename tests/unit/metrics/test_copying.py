@@ -110,6 +110,30 @@ def test_a_copy_counts_once_for_its_clip_under_any_seed_and_by_either_search(inp
     assert len(measured.values) == 5 * 100
 
 
+def test_what_holdout_prompts_play_has_no_part_in_thresholds_and_the_rates_of_others(inputs, pick):
+    before = measure_copying(**inputs).rows
+    for name, make in (("musicnn", windows_file), ("landmarks", landmarks_file)):
+        tensors, metadata = inputs["embeddings"][name]
+        more = make(HOLDOUT[:4], [0] * 4, 2)
+        for at in range(4):
+            put(more, at, inputs["reference"][name], 59, 2 if name == "musicnn" else HASHES)
+        more[0]["clip"] += len(json.loads(metadata["clip_ids"]))
+        lists = {key: json.dumps(json.loads(metadata[key]) + json.loads(more[1][key])) for key in about([], [])}
+        joined = {key: np.concatenate([tensors[key], more[0][key]]) for key in tensors}
+        inputs["embeddings"][name] = (joined, metadata | lists)
+    prompts = pd.DataFrame({"clip_id": HOLDOUT[:4], "set": "holdout", "kind": "prompt", "eval_seed": 0})
+    inputs["generated"] = pd.concat([inputs["generated"], prompts], ignore_index=True)
+    after = measure_copying(**inputs).rows
+    assert not after.duplicated(["set", "metric"]).any()
+    both = before.merge(after, on=["set", "metric"])
+    for column in ("value", "ci_low", "ci_high", "n", "status"):
+        assert both[f"{column}_x"].equals(both[f"{column}_y"]), column
+    assert len(both) == len(before)
+    row = pick(after, "holdout", "copy_rate")
+    assert (row["value"], row["n"]) == (1, 4)
+    assert pick(after, "holdout", "copy_window_similarity")["status"] == "too few clips: 4 < 5"
+
+
 def test_too_few_holdout_clips_give_no_rate(inputs, pick):
     measured = measure_copying(**inputs | {"alpha": 0.03})  # 0.015 a search needs 66
     for set_name, metric in (("holdout", "copy_window_threshold"), ("forget", "copy_rate")):
