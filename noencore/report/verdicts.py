@@ -15,8 +15,8 @@ from noencore.split import SETS
 from noencore.unlearning.recipes import takes_steps
 
 HARMED = (
-    "A set counts as harmed where it is shown to be, and where the whole interval of the rise of its NLL is above 0 "
-    "without its being shown to be kept."
+    "A set counts as harmed where it is shown to be, and, unless it is shown to be kept, where the rise of its NLL is "
+    "above the margin or its whole interval above 0."
 )
 RULE = (
     "Among the recipes that have not diverged, have moved forget towards gold and not beyond it (the interval of the "
@@ -160,9 +160,17 @@ def objection(verdict, evidence):
         return f"is not shown to have made forget less likely ({_numbers(verdict.forgotten)})"
     for name in KEPT_SETS:
         judgement = getattr(verdict, name)
-        if judgement.verdict == "harmed" or (judgement.verdict == "undecided" and judgement.low > 0):
-            return f"{'harms' if judgement.verdict == 'harmed' else 'seems to harm'} {name} ({_numbers(judgement)})"
+        if judgement.verdict == "harmed":
+            return f"harms {name} ({_numbers(judgement)})"
+        if judgement.verdict == "undecided" and _seems_harmed(verdict.recipe, name, judgement, evidence):
+            return f"seems to harm {name} ({_numbers(judgement)})"
     return ""
+
+
+def _seems_harmed(recipe, set_name, judgement, evidence):
+    """Whether the rise of NLL is above the margin (where one is declared), or its whole interval above 0."""
+    margin = evidence.comparison(recipe, "target", set_name)["margin"]
+    return judgement.value > margin or judgement.low > 0
 
 
 def _unshown(verdict):

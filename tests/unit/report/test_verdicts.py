@@ -149,14 +149,29 @@ class TestRecommended:
         assert made["reason"].startswith("No recipe qualifies: ga ")
         assert why in made["reason"]
 
-    def test_a_rise_above_zero_counts_as_harm_though_the_corrected_test_misses_it(self, make):
-        """Two seeds leave one degree of freedom: the interval is above 0, and p after Holm above 0.05."""
-        made = make({"ga-0": HALF | {"remain": 2.3}, "ga-1": HALF | {"remain": 2.325}})
+    @pytest.mark.parametrize(("seeds", "low_above_0"), [((2.3, 2.325), True), ((2.06, 2.1), False)])
+    def test_a_rise_counts_as_harm_though_the_corrected_test_misses_it(self, make, seeds, low_above_0):
+        """Two seeds leave one degree of freedom: the interval is above 0, or holds it with a rise above the margin."""
+        made = make({f"ga-{seed}": HALF | {"remain": remain} for seed, remain in enumerate(seeds)})
         judged = of(made, "ga")["remain"]
         assert judged["verdict"] == "undecided"
-        assert judged["low"] > 0.1
+        assert judged["value"] > 0.05
+        assert (judged["low"] > 0) == low_above_0
         assert made["recommended"]["recipe"] is None
         assert "seems to harm remain" in made["recommended"]["reason"]
+
+    def test_a_set_that_was_not_tested_is_no_harm_and_not_kept(self, trained, make_run):
+        run = make_run(
+            trained | {"ga-0": trained["target-0"] | HALF, "npo_kl-0": trained["target-0"] | {"forget": 2.2}}
+        )
+        table = run.evidence.comparisons
+        table.loc[(table["recipe"] == "ga") & (table["set"] == "remain"), ["status", "verdict"]] = [
+            "too few",
+            "not tested",
+        ]
+        made = verdicts(run.spec, run.evidence, run.split, PARAMETERS)["recommended"]
+        assert made["recipe"] == "npo_kl"
+        assert "2 recipes of 2 qualified" in made["reason"]
 
     def test_a_control_never(self, make):
         made = make({"none-0": {}})
