@@ -114,8 +114,8 @@ def test_other_metrics_that_are_harmed_are_named(trained, make_run):
     for metric in ("fad_musicnn", "caption_gain", "kad_musicnn", "kad_codec"):
         table.loc[len(table)] = kept.iloc[0].to_dict() | {"metric": metric, "verdict": "harmed"}
     judged = of(verdicts(run.spec, run.evidence, run.split, PARAMETERS), "ga")
-    assert "also harmed there: fad_musicnn, caption_gain, kad_musicnn and 1 more" in judged["remain"]["text"]
-    assert "also harmed" not in judged["utility"]["text"]
+    assert "other metrics harmed there: fad_musicnn, caption_gain, kad_musicnn and 1 more" in judged["remain"]["text"]
+    assert "other metrics" not in judged["utility"]["text"]
 
 
 class TestRecommended:
