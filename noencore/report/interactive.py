@@ -66,7 +66,7 @@ def trace(many, number, styles):
     made = {
         "type": "scatter",
         "name": html.escape(first.recipe) if alone else first.kind,
-        "legendgroup": first.recipe if alone else first.kind,
+        "legendgroup": html.escape(first.recipe) if alone else first.kind,
         "xaxis": f"x{axis}",
         "yaxis": f"y{axis}",
         "x": [short(place) for series in many for place in series.x],
