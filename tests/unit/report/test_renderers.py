@@ -72,6 +72,7 @@ def test_a_recipe_has_one_entry_in_the_legend_and_its_own_sign():
     figure = FIGURES["tradeoff"](a_run())
     made = json.loads(to_plotly(figure))
     shown = [trace for trace in made["data"] if trace["showlegend"]]
+    shown.sort(key=lambda trace: trace["legendrank"])
     assert [trace["name"] for trace in shown] == list(figure.recipes)
     styles = style_of(figure.recipes)
     for trace in made["data"]:
