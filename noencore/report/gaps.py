@@ -21,7 +21,8 @@ def tradeoff(evidence):
         recipe: tuple(evidence.estimate(recipe, name, NLL, reference) for name in ("forget", "utility"))
         for recipe in evidence.recipes
     }
-    series = [one for recipe, pair in pairs.items() for one in _crosses(recipe, *pair)]
+    in_front = sorted(pairs, key=lambda recipe: recipe in ("target", "gold"))  # a control hides the target otherwise
+    series = [one for recipe in in_front for one in _crosses(recipe, *pairs[recipe])]
     zero = [Guide(f"as {reference}", x=(0, 0)), Guide(f"as {reference}", y=(0, 0))]
     band = _gold_box(evidence)
     x, y = (

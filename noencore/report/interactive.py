@@ -19,9 +19,12 @@ def to_plotly(figure):
     data = [
         trace for number, panel in enumerate(figure.panels, 1) for trace in panel_traces(figure, panel, number, styles)
     ]
+    order = [html.escape(recipe) for recipe in figure.recipes]
     signs = {trace["legendgroup"]: trace for trace in reversed(data) if trace["mode"] == "markers"}
     for trace in data:  # a recipe has one entry in the legend
         trace["showlegend"] = figure.legend and trace is signs.get(trace["legendgroup"])
+        if trace["showlegend"]:
+            trace["legendrank"] = order.index(trace["legendgroup"])
     return json.dumps(
         {
             "data": data,
@@ -66,7 +69,7 @@ def trace(many, number, styles):
     made = {
         "type": "scatter",
         "name": html.escape(first.recipe) if alone else first.kind,
-        "legendgroup": first.recipe if alone else first.kind,
+        "legendgroup": html.escape(first.recipe) if alone else first.kind,
         "xaxis": f"x{axis}",
         "yaxis": f"y{axis}",
         "x": [short(place) for series in many for place in series.x],
@@ -188,7 +191,7 @@ def shape(guide, name, styles):
     if any(side is not None and side[0] == side[1] for side in (guide.x, guide.y)):
         dash = "solid" if guide.recipe else "dot"
         return made | {"type": "line", "line": {"color": colour, "width": 1.3, "dash": dash}}
-    return made | {"fillcolor": colour, "opacity": 0.25, "line": {"width": 0}}
+    return made | {"fillcolor": colour, "opacity": 0.3, "line": {"width": 0}}
 
 
 def texts(panel, left, top):

@@ -77,8 +77,6 @@ def draw_panel(axes, panel, styles, width):
         draw_series(axes, series, styles[series.recipe])
     axes.set_title(panel.title)
     axes.set_xlabel("\n".join(filter(None, [panel.x.label, panel.series and fill(panel.note, int(width * 15))])))
-    if not panel.series:
-        axes.text(0.5, 0.5, fill(panel.note, int(width * 11)), ha="center", va="center", transform=axes.transAxes)
     axes.set_ylabel(panel.y.label)
     for axis, of_axis, name in ((panel.x, axes.xaxis, "x"), (panel.y, axes.yaxis, "y")):
         if axis.log:
@@ -89,7 +87,8 @@ def draw_panel(axes, panel, styles, width):
         if axis.limits:
             axes.set(**{f"{name}lim": axis.limits})
     if not panel.series:
-        axes.set(xticks=[])
+        axes.text(0.5, 0.5, fill(panel.note, int(width * 11)), ha="center", va="center", transform=axes.transAxes)
+        axes.set(xticks=[], **({} if panel.y.ticks else {"yticks": []}))
 
 
 def draw_guide(axes, guide, styles):

@@ -272,6 +272,18 @@ def test_a_codec_that_is_none_of_ours_has_no_rate(tmp_path):
         experiment.codec_sample_rate(codec)
 
 
+@pytest.mark.parametrize(
+    ("families", "names"),
+    [
+        (["likelihood"], ["tradeoff", "curves", "codebooks", "cost"]),
+        (["quality", "association"], ["curves", "association", "distances"]),
+        (["membership"], ["curves"]),
+    ],
+)
+def test_figures_are_those_that_the_families_of_metrics_have_numbers_for(config, families, names):
+    assert experiment.figures({**config, "metrics": families}) == names
+
+
 def test_a_grid_is_all_points_of_its_values(config):
     config["tune"] = {"ga": {"lr": [1.0, 2.0], "forget.cap": [True, False]}, "none": {"steps": [5]}}
     assert experiment.tune_grid(config) == {
