@@ -19,7 +19,10 @@ def forest_size(evidence, columns):
 
 
 def row_panel(evidence, title, set_name, metric, unit, guides=(), limits=None):
-    """(panel, estimates) of one metric and set; limits: of its values, where bars are cut. Where models are not compared by it, each has its own interval."""
+    """(panel, estimates) of one metric and set; limits: of its values, where bars are cut.
+
+    Where models are not compared by the metric, each has its own interval.
+    """
     found = [evidence.estimate(recipe, set_name, metric) for recipe in evidence.recipes]
     series = []
     for number, estimate in enumerate(found):

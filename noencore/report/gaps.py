@@ -10,7 +10,7 @@ NLL = "nll_caption"
 NATS = "nats a token"
 PERFECT = {
     "gold": "Gold is at 0, 0, as perfect unlearning would be.",
-    "target": "The target is at 0, 0: further right, more is forgotten. How far is enough only a gold model could tell.",
+    "target": "The target is at 0, 0: further right, more is forgotten. How far is enough only gold could tell.",
 }
 AIM = {
     "gold": "on the left the forget gap, on the right the change of utility; both are best at 0.",

@@ -73,7 +73,7 @@ def test_without_gold_the_target_takes_its_place():
     assert mean_of(figure, "target").x == (0,)
     assert mean_of(figure, "ga").x == pytest.approx((0.11,))
     assert "gold" not in figure.panels[0].x.label
-    assert "How far is enough only a gold model could tell" in figure.caption
+    assert "How far is enough only gold could tell" in figure.caption
     assert "Nearest" not in figure.caption
     assert [guide.label for guide in FIGURES["cost"](a_run(gold=0)).panels[0].guides] == ["target"]
 
