@@ -83,12 +83,13 @@ def association(evidence):
     for metric, (title, unit) in ASSOCIATION.items():
         for name in ("forget", "remain"):
             guides = (Guide("no link", x=(none.get(metric, 0.0),) * 2),)
-            panel, found = row_panel(evidence, f"{title}: {name}", name, metric, unit, guides)
+            limits = (-0.03, 1.03) if metric == "caption_top1" else None  # the interval of a share can leave its range
+            panel, found = row_panel(evidence, f"{title}: {name}", name, metric, unit, guides, limits)
             panels.append(panel)
             everything += found
     caption = [
         "Does the model still hear which caption belongs to a clip? Dotted: no link. More is a stronger link, but for",
-        "the truth ratio, where less is.",
+        "the truth ratio, where less is. Bars of shares are cut at 0 and 1.",
         EXPLAINED,
         counts(everything),
         left_out(evidence, everything),

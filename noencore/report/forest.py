@@ -18,8 +18,11 @@ def forest_size(evidence, columns):
     return (7.2 / columns, 0.25 + 0.17 * max(len(evidence.recipes), 4))
 
 
-def row_panel(evidence, title, set_name, metric, unit, guides=()):
-    """(panel, estimates) of one metric and set. Where models are not compared by it, each has its own interval."""
+def row_panel(evidence, title, set_name, metric, unit, guides=(), limits=None):
+    """(panel, estimates) of one metric and set; limits: of its values, where bars are cut.
+
+    Where models are not compared by the metric, each has its own interval.
+    """
     found = [evidence.estimate(recipe, set_name, metric) for recipe in evidence.recipes]
     series = []
     for number, estimate in enumerate(found):
@@ -28,7 +31,9 @@ def row_panel(evidence, title, set_name, metric, unit, guides=()):
         guides = (*guides, *_trained(evidence, set_name, metric))
     ticks = tuple((-number, recipe) for number, recipe in enumerate(evidence.recipes))
     y = Axis("", ticks=ticks, limits=(-len(ticks) + 0.4, 0.6))
-    return Panel(title, Axis(unit), y, tuple(series), tuple(guides) if series else (), in_words(found)), found
+    return Panel(
+        title, Axis(unit, limits=limits), y, tuple(series), tuple(guides) if series else (), in_words(found)
+    ), found
 
 
 def _row(estimate, place):

@@ -8,6 +8,14 @@ from noencore.report.wording import counts, in_words, left_out, listed
 
 NLL = "nll_caption"
 NATS = "nats a token"
+PERFECT = {
+    "gold": "Gold is at 0, 0, as perfect unlearning would be.",
+    "target": "The target is at 0, 0: further right, more is forgotten. How far is enough only gold could tell.",
+}
+AIM = {
+    "gold": "on the left the forget gap, on the right the change of utility; both are best at 0.",
+    "target": "on the left the rise on forget, 0 where nothing is forgotten; on the right that on utility, best at 0.",
+}
 SIGNS = (
     "Large signs are means of a recipe's models, small signs are single models (seeds). Bars are 95 % intervals of the"
     " difference over works and seeds, paired by clip."
@@ -30,11 +38,10 @@ def tradeoff(evidence):
         for name, better in (("forget", ""), ("utility", " (higher: worse)"))
     )
     everything = [side for pair in pairs.values() for side in pair]
-    perfect = ", as perfect unlearning would be" if reference == "gold" else ""
     caption = [
-        "Across: how far each model is from",
-        f"{reference} on what was to be forgotten; up: on other music. {reference.capitalize()} is at 0, 0{perfect}.",
-        _nearest(pairs, reference),
+        f"Across: how far each model is from {reference} on what was to be forgotten; up: on other music.",
+        PERFECT[reference],
+        _nearest(pairs) if reference == "gold" else "",
         SIGNS,
         counts(everything),
         _band_words(evidence, band),
@@ -57,8 +64,8 @@ def cost(evidence):
         everything += found
     idle = [recipe for recipe in evidence.unlearned if not _spent(evidence, recipe, seconds)]
     caption = [
-        f"Time of the unlearning (on {listed(sorted(set(whole['device'])))}) against its effect: on the left the",
-        "forget gap, on the right the change of utility; both are best at 0.",
+        f"Time of the unlearning (on {listed(sorted(set(whole['device'])))}) against its effect:",
+        AIM[evidence.reference],
         "The upright line is the time that training anew without the clips takes (gold, mean)." if anew else "",
         SIGNS,
         counts(everything),
@@ -68,8 +75,8 @@ def cost(evidence):
     return figure_of(evidence, "cost", "Cost against effect", caption, panels, 2, (3.9, 3.3), everything)
 
 
-def _nearest(pairs, reference):
-    """In words, which recipe is nearest to the reference on forget, and which on utility."""
+def _nearest(pairs):
+    """In words, which recipe is nearest to gold on forget, and which on utility."""
     said = []
     for side, name in enumerate(("forget", "utility")):
         gaps = [pair[side] for recipe, pair in pairs.items() if recipe not in ("target", "gold") and pair[side].known]
@@ -77,7 +84,7 @@ def _nearest(pairs, reference):
             best = min(gaps, key=lambda estimate: abs(estimate.gap))
             interval = "".join(f" [{low:.2f}, {high:.2f}]" for low, high in best.interval(best.middle))
             said.append(f"on {name} {best.recipe} ({best.gap:+.2f}{interval})")
-    return f"Nearest to {reference} is {' and '.join(said)}." if said else ""
+    return f"Nearest to gold: {', '.join(said)}." if said else ""
 
 
 def _band_words(evidence, band):

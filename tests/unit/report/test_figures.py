@@ -72,7 +72,9 @@ def test_without_gold_the_target_takes_its_place():
     figure = FIGURES["tradeoff"](a_run(gold=0))
     assert mean_of(figure, "target").x == (0,)
     assert mean_of(figure, "ga").x == pytest.approx((0.11,))
-    assert "gold" not in figure.caption + figure.panels[0].x.label
+    assert "gold" not in figure.panels[0].x.label
+    assert "How far is enough only gold could tell" in figure.caption
+    assert "Nearest" not in figure.caption
     assert [guide.label for guide in FIGURES["cost"](a_run(gold=0)).panels[0].guides] == ["target"]
 
 
@@ -173,7 +175,7 @@ def test_captions_count_clips_and_works():
 
 
 def test_the_caption_names_the_recipe_nearest_to_gold():
-    assert "Nearest to gold is on forget rl (-0.80 [-0.83, -0.76])" in FIGURES["tradeoff"](a_run()).caption
+    assert "Nearest to gold: on forget rl (-0.80 [-0.83, -0.76])" in FIGURES["tradeoff"](a_run()).caption
 
 
 @pytest.mark.parametrize("name", FIGURES)
