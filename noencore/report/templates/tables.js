@@ -7,7 +7,7 @@
   const shown = (cell) => {
     if (cell === null) return "";
     if (typeof cell !== "number" || Number.isInteger(cell)) return String(cell);
-    return String(Number(cell.toPrecision(4)));
+    return Math.abs(cell) < 1e-3 ? cell.toExponential(2) : String(Number(cell.toPrecision(4)));
   };
 
   /** Order of two cells; empty ones come last in both directions. */

@@ -73,7 +73,8 @@ def test_it_says_what_was_to_be_forgotten_on_how_many_clips_and_what_to_take(pag
     words = page.words()
     assert "To be forgotten: artist Turlough O’Carolan, 60 clips of 20 works, by a small MusicGen." in words
     assert "forget to be forgotten 60 of 20 works 24 of 12 works" in words
-    assert "The recipe we would take ga It is. The rule: The one nearest to gold that harms nothing." in words
+    taken = "The recipe we would take ga Forgotten? partly Remain set harmed Utility set improved"
+    assert f"{taken} Why this one It is. The rule: The one nearest to gold that harms nothing." in words
 
 
 def test_the_methods_text_has_its_headings_and_lists(page):
