@@ -40,7 +40,7 @@
   /** The static picture that the page holds for readers without scripts: printed, and shown where drawing fails. */
   const addStill = (figure) => {
     const markup = new DOMParser().parseFromString(figure.querySelector("noscript").textContent, "text/html");
-    figure.querySelector(".plot-box").after(document.importNode(markup.querySelector("img"), true));
+    figure.querySelector(".plot").after(document.importNode(markup.querySelector("img"), true));
   };
 
   const show = (figure) => {
