@@ -192,7 +192,7 @@ def _others_harmed(evidence, recipe, set_name):
     if not harmed:
         return ""
     more = f" and {len(harmed) - OTHERS_SHOWN} more" if len(harmed) > OTHERS_SHOWN else ""
-    return f" (harmed by other metrics: {', '.join(harmed[:OTHERS_SHOWN])}{more})"
+    return f"; other metrics harmed there: {', '.join(harmed[:OTHERS_SHOWN])}{more}"
 
 
 def _not_tested(row):

@@ -217,8 +217,8 @@ def measured(record):
         made = spec["generate"]
         prompts = listed(f"{number} {name}" for name, number in made["prompts"].items())
         texts.append(
-            f"Every model played the captions of {prompts} test clips, once for each of the "
-            f"{seed_words('eval seed', made['eval_seeds'])}, with classifier-free guidance {made['cfg']:g}, "
+            f"Every model played the captions of {prompts} test clips, once for each eval seed "
+            f"({listed(made['eval_seeds'])}), with classifier-free guidance {made['cfg']:g}, "
             f"temperature {made['temperature']:g} and top-k {made['top_k']}; all models use the same random numbers "
             "for a clip."
         )
@@ -232,7 +232,7 @@ def measured(record):
 
 def families(record):
     """Which families were measured."""
-    return f"Measured were {listed([FAMILIES[name] for name in FAMILIES if name in record.spec['metrics']])}."
+    return f"Measured were: {'; '.join(FAMILIES[name] for name in FAMILIES if name in record.spec['metrics'])}."
 
 
 def embeddings(record):
@@ -270,7 +270,7 @@ def chosen(record, families):
 def statistics(record):
     compared = record.comparisons
     known = [words for method, words in INTERVALS.items() if method in set(record.metrics["ci_method"])]
-    text = f"Intervals are of 95 % and count works, not clips: {listed(known)}." if known else ""
+    text = f"Intervals are of 95 % and count works, not clips: {'; '.join(known)}." if known else ""
     if not (compared["status"] == "ok").any():
         return f"{text} No recipe was tested against another model.".strip()
     draws = f"{DRAWS} draws of works"

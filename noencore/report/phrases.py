@@ -9,21 +9,21 @@ import pandas as pd
 SHOWN = 10  # names of a list that are spelt out
 
 
-def decimals_of(half, digits=1):
-    """Decimals that show this many digits of half the width of an interval; 3 for an interval without width."""
+def decimals_of(half):
+    """Decimals that show half the width of an interval by one digit, by two where it begins with 1 or 2; 3 for none."""
     if not half > 0 or not math.isfinite(half):
         return 3
-    return min(max(0, digits - 1 - math.floor(math.log10(half))), 6)
+    return min(max(0, -math.floor(math.log10(half / 3))), 6)
 
 
-def with_interval(value, low, high, digits=1, sign=False):
+def with_interval(value, low, high, sign=False):
     """`0.855 [0.842, 0.866]`, rounded by the width of the interval; the value alone where there is none, "" without."""
     if pd.isna(value):
         return ""
     plus = "+" if sign else ""
     if pd.isna(low) or pd.isna(high):
         return f"{value:{plus}.3g}"
-    places = decimals_of((high - low) / 2, digits)
+    places = decimals_of((high - low) / 2)
     value, low, high = (round(number, places) + 0.0 for number in (value, low, high))  # + 0.0: no minus zero
     return f"{value:{plus}.{places}f} [{low:{plus}.{places}f}, {high:{plus}.{places}f}]"
 
@@ -31,7 +31,7 @@ def with_interval(value, low, high, digits=1, sign=False):
 def percent(value, low, high):
     """Shares as `85 % [84, 87]`."""
     value, low, high = 100 * value, 100 * low, 100 * high
-    places = decimals_of((high - low) / 2) if high > low else 0
+    places = decimals_of(1.5 * (high - low)) if high > low else 0
     value, low, high = (round(number, places) + 0.0 for number in (value, low, high))
     return f"{value:.{places}f} % [{low:.{places}f}, {high:.{places}f}]"
 

@@ -36,13 +36,14 @@ def _loss(kind, choice, table, weight):
 
 
 def _parameters(choice):
-    return "".join(f", {name} {_value(value)}" for name, value in choice.parameters.items())
+    return "".join(_parameter(name, value) for name, value in choice.parameters.items())
 
 
-def _value(value):
+def _parameter(name, value):
+    """`, beta 2.5`; of a switch its name where it is on."""
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, int | float) else value
+        return f", {name}" if value else ""
+    return f", {name} {value:g}" if isinstance(value, int | float) else f", {name} {value}"
 
 
 def _further(recipe):

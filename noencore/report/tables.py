@@ -17,7 +17,6 @@ CSV_ONLY = {
 }
 INTERVAL = "value [95 % interval]"
 LONG = 40  # rows; a longer table goes over several pages
-DIGITS = 2  # of the width of an interval or of a standard deviation
 
 
 def write_table(frame, csv):
@@ -44,7 +43,7 @@ def readable(frame):
             continue
         if name == "value" and "ci_low" in frame:
             numbers = zip(*(frame[key].astype(float) for key in ("value", "ci_low", "ci_high")))
-            columns[INTERVAL] = [with_interval(*row, digits=DIGITS) for row in numbers]
+            columns[INTERVAL] = [with_interval(*row) for row in numbers]
         elif f"{name}_sd" in frame:
             columns[name] = [_mean(*pair) for pair in zip(frame[name], frame[f"{name}_sd"])]
         elif name == "p_holm":
@@ -74,7 +73,7 @@ def _mean(value, spread):
     """`3.21 ± 0.02`, rounded by the spread."""
     if pd.isna(value) or pd.isna(spread):
         return _cell(value)
-    places = decimals_of(spread, DIGITS)
+    places = decimals_of(spread)
     return f"{value:.{places}f} ± {spread:.{places}f}"
 
 

@@ -10,13 +10,13 @@ import pandas as pd
 from noencore.comparison.paired import KEPT_SETS
 from noencore.experiment import SCRATCH, split_model_name
 from noencore.report.judgements import recipe_verdict
-from noencore.report.phrases import counted, million, percent, released_name, selector_words, with_interval
+from noencore.report.phrases import SHOWN, counted, million, percent, released_name, selector_words, with_interval
 from noencore.split import SETS
 from noencore.unlearning.recipes import takes_steps
 
 HARMED = (
-    "A set counts as harmed where it is shown to be, and where the whole interval of the rise of its NLL is above 0 "
-    "without its being shown to be kept."
+    "A set counts as harmed where it is shown to be, and, unless it is shown to be kept, where the rise of its NLL is "
+    "above the margin or its whole interval above 0."
 )
 RULE = (
     "Among the recipes that have not diverged, have moved forget towards gold and not beyond it (the interval of the "
@@ -127,7 +127,9 @@ def recommend(judged, evidence):
     fit = [verdict for verdict in judged if objections.get(verdict.recipe, "control") == ""]
     rule = RULE if evidence.has_gold else RULE_WITHOUT_GOLD
     if not fit:
-        why = "; ".join(f"{recipe} {reason}" for recipe, reason in objections.items())
+        reasons = [f"{recipe} {reason}" for recipe, reason in objections.items()]
+        further = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+        why = "; ".join([*reasons[:SHOWN], *further])
         return {"recipe": None, "rule": rule, "reason": f"No recipe qualifies: {why}." if why else "No recipe was run."}
 
     def order(verdict):
@@ -158,9 +160,17 @@ def objection(verdict, evidence):
         return f"is not shown to have made forget less likely ({_numbers(verdict.forgotten)})"
     for name in KEPT_SETS:
         judgement = getattr(verdict, name)
-        if judgement.verdict == "harmed" or (judgement.verdict == "undecided" and judgement.low > 0):
-            return f"{'harms' if judgement.verdict == 'harmed' else 'seems to harm'} {name} ({_numbers(judgement)})"
+        if judgement.verdict == "harmed":
+            return f"harms {name} ({_numbers(judgement)})"
+        if judgement.verdict == "undecided" and _seems_harmed(verdict.recipe, name, judgement, evidence):
+            return f"seems to harm {name} ({_numbers(judgement)})"
     return ""
+
+
+def _seems_harmed(recipe, set_name, judgement, evidence):
+    """Whether the rise of NLL is above the margin (where one is declared), or its whole interval above 0."""
+    margin = evidence.comparison(recipe, "target", set_name)["margin"]
+    return judgement.value > margin or judgement.low > 0
 
 
 def _unshown(verdict):

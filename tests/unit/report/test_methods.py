@@ -95,7 +95,7 @@ def test_what_was_not_run_is_not_claimed(make, record):
     played = methods_text(replace(record, spec=record.spec | {"metrics": ["quality"]}))
     assert "teacher forcing" not in played
     assert "captions of 20 forget and 10 utility test clips" in played
-    assert "eval seeds 0 and 3" in played
+    assert "each eval seed (0 and 3)" in played
     assert "guidance 3, temperature 1 and top-k 64" in played
     assert "greedily" not in played
     both = methods_text(replace(record, spec=record.spec | {"metrics": ["continuation", "quality"]}))

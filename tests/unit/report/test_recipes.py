@@ -34,6 +34,15 @@ def test_what_differs_from_the_defaults_is_said():
         assert said in words, said
 
 
+def test_a_switch_is_named_where_it_is_on():
+    words = [
+        recipe_words(make_recipe("r", {"forget": {"name": "gradient_ascent", "cap": cap}, "lr": 1e-5, "steps": 3}), 9)
+        for cap in (True, False)
+    ]
+    assert "forget clips, cap)" in words[0]
+    assert "forget clips)" in words[1]
+
+
 def test_a_control_and_the_scope_of_training():
     assert recipe_words(make_recipe("none", {"forget": "none"}), 9) == "the target itself, as a control"
     assert scope_words({"name": "lora", "rank": 2}).endswith("rank 2, alpha 16")

@@ -49,9 +49,9 @@ def test_the_csv_has_every_column_and_digit_and_the_others_what_is_read(tmp_path
     assert again["value"][0] == 1.23456789
     head, _, first, *_, last = markdown_rows(md)
     assert head == ["model", "set", INTERVAL, "n", "in_gold_band", "status"]
-    assert first == ["ga_0-0", "forget", "1.235 [1.200, 1.270]", "1234", "yes", "ok"]
+    assert first == ["ga_0-0", "forget", "1.23 [1.20, 1.27]", "1234", "yes", "ok"]
     assert last[3:5] == ["", ""]
-    assert r"ga\_0-0 & forget & 1.235 [1.200, 1.270] & 1234 & yes & ok \\" in tex
+    assert r"ga\_0-0 & forget & 1.23 [1.20, 1.27] & 1234 & yes & ok \\" in tex
     assert tex.count("rule\n") == 3
     assert "abab" in csv
     assert "abab" not in md + tex
