@@ -10,7 +10,7 @@ from workflow_tree import FAMILIES, HEARD, MODELS, Tree, append, compared, evalu
 
 ENCODED = jobs("tokens", 0, 1)
 TRAINED = [*jobs("train", "target-0", "gold-0"), *jobs("unlearn", "ga-0", "ga-1", "none-0")]
-TABLED = ["compare", "tables", "figures"]  # after a measure; the curves of the training have no part in it
+TABLED = ["compare", "tables", "figures", "words", "page"]  # after a measure; the curves of the training have no part in it
 
 CONFIGS = {
     "nothing": ({}, []),
@@ -30,7 +30,7 @@ CONFIGS = {
         {"generate": {"eval_seeds": [1]}},
         [*jobs("generate", *MODELS), *jobs("embed", *MODELS), *jobs("measure", *HEARD), *compared(), "listening"],
     ),
-    "other clips to listen to": ({"report": {"clips": {"utility": 1}}}, ["listening"]),
+    "other clips to listen to": ({"report": {"clips": {"utility": 1}}}, ["listening", "page"]),
     "another margin": ({"comparison": {"margins": {"nll_caption": 0.1}}}, [*compared()]),
     "other false copies": ({"copying": {"false_positive_rate": 0.1}}, [*jobs("measure", "copying"), *TABLED]),
     "the split seed": (
@@ -54,7 +54,7 @@ SOURCES = {
         [*jobs("measure", *FAMILIES), *compared(), "listening"],
     ),
     "a comment": ("noencore/metrics/intervals.py", "# about nothing\n", []),
-    "a script": ("workflow/scripts/figures.py", "UNUSED = 1\n", ["figures"]),
+    "a script": ("workflow/scripts/figures.py", "UNUSED = 1\n", ["figures", "page"]),
     "a script's comment": ("workflow/scripts/figures.py", "# about nothing\n", []),
     "a template of the page": ("noencore/report/templates/report.css", "/* about nothing */\n", ["page"]),
 }

@@ -108,4 +108,4 @@ def evaluation(*models):
 
 def compared():
     """What follows from other embeddings or metrics."""
-    return [*jobs("compare_sets", *EMBEDDINGS), "compare", "tables", "figures"]
+    return [*jobs("compare_sets", *EMBEDDINGS), "compare", "tables", "figures", "words", "page"]
