@@ -32,7 +32,7 @@ def summary_text(summary):
 
 
 def show_results(tables):
-    """Print the summary, the paths of all tables and figures where there are any, and last where the page is."""
+    """Print the summary and where tables, figures and the page are."""
     tables = Path(tables)
     if not (tables / "summary.csv").exists():
         return
@@ -43,11 +43,9 @@ def show_results(tables):
     print("to gold's (of gold: to each other); AUC of forget against holdout (0.5: no trace); match: share of greedy")
     print("tokens equal to the clip's; assoc.: NLL that a wrong caption costs; FAD to the originals.")
     print("What differs for sure, and what was shown to be kept, is in comparisons.csv.\n")
-    for path in sorted([*tables.glob("*.csv"), *(tables.parent / "figures").glob("*.svg")]):
-        print(path)
-    page = tables.parent / "report/index.html"
-    if page.exists():
-        print(f"\nopen {page}")
+    print(f"{tables}/*.csv, *.md, *.tex")
+    print(f"{tables.parent / 'figures'}/*.svg, *.pdf")
+    print(f"{tables.parent / 'report/index.html'}  <- open this; report.zip beside it is the same to be mailed")
 
 
 def show_error(logs, since=0.0):
