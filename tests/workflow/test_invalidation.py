@@ -10,7 +10,7 @@ from workflow_tree import FAMILIES, HEARD, MODELS, Tree, append, compared, evalu
 
 ENCODED = jobs("tokens", 0, 1)
 TRAINED = [*jobs("train", "target-0", "gold-0"), *jobs("unlearn", "ga-0", "ga-1", "none-0")]
-TABLED = ["compare", "tables", "figures", "words", "page"]  # after a measure; the curves of the training have no part in it
+TABLED = ["compare", "tables", "figures", "words", "page"]  # after a measure; curves have no part in it
 
 CONFIGS = {
     "nothing": ({}, []),
