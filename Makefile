@@ -33,6 +33,7 @@ bench: setup
 	$(ACTIVE) python -m benchmarks.unlearning
 	$(ACTIVE) python -m benchmarks.metrics
 	$(ACTIVE) python -m benchmarks.large
+	$(ACTIVE) python -m benchmarks.page
 	$(ACTIVE) python -m benchmarks.table
 
 # requirements.txt from requirements.in; pins stay where they can (delete the file to renew them all).

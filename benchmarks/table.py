@@ -191,7 +191,8 @@ def page_table():
     found = read("page")
     lines = [[what, f"{ranged(seconds)} s", str(seconds["n"])] for what, seconds in found["seconds"].items()]
     lines += [[what, f"{number(size / 1e6)} MB", ""] for what, size in found["bytes"].items()]
-    return rows([f"Chromium {found['chromium']}", "", "n"], lines)
+    where = f"Chromium {found['chromium']}, {found['machine']['cores']} cores, load {found['machine']['load']}"
+    return rows([where, "", "n"], lines)
 
 
 TABLES = {
