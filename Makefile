@@ -25,7 +25,7 @@ lint: setup
 	$(ACTIVE) snakemake --lint
 
 # Speed and memory against audiocraft and the audio metrics' peers: benchmarks/results/*.json and the tables of docs/performance.md. Half an hour on two
-# cores, which should be quiet; `python -m benchmarks.generation default` is one part.
+# cores, which should be quiet; `python -m benchmarks.generation default` is one part. The report page needs `make run` and Chromium.
 bench: setup
 	$(ACTIVE) python -m benchmarks.startup
 	$(ACTIVE) python -m benchmarks.generation
