@@ -358,3 +358,19 @@ def family_code(wildcards):
             library_code(f"metrics/{wildcards.metric}"),
         ]
     )
+
+
+def figure_files():
+    """Output of the figures, dict <figure>_<kind> -> path; the svg is in Snakemake's own report."""
+    files = {}
+    for name in experiment.figures(config):
+        path = f"<run>/figures/{name}"
+        files[f"{name}_svg"] = report(
+            f"{path}.svg",
+            caption=f"../report/figures/{name}.rst",
+            category="Figures",
+            subcategory="Jobs" if name in ("curves", "cost") else "Results",
+            labels={"figure": name},
+        )
+        files |= {f"{name}_{kind}": f"{path}.{kind}" for kind in ("pdf", "json")}
+    return files
