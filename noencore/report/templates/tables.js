@@ -7,7 +7,9 @@
   const shown = (cell) => {
     if (cell === null) return "";
     if (typeof cell !== "number" || Number.isInteger(cell)) return String(cell);
-    return Math.abs(cell) < 1e-3 ? cell.toExponential(2) : String(Number(cell.toPrecision(4)));
+    const size = Math.abs(cell);
+    if (size >= 1e4) return String(Math.round(cell));
+    return size < 1e-3 ? cell.toExponential(2) : cell.toPrecision(4);
   };
 
   /** Order of two cells; empty ones come last in both directions. */
