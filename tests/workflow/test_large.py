@@ -10,7 +10,7 @@ from standins import REVISION, SMALL, make_home
 from workflow_tree import ROOT, Tree
 
 RATE = 32000
-WORKS = {"Ann": 14, "Bob": 12, "else": 8}
+WORKS = {"Ann": 36, "Bob": 20, "else": 14}
 CONFIG = {
     "experiment": "tiny",
     "catalogue": {"source": "folder", "path": "music", "clips_per_work": 2, "clip_seconds": 1.0, "seed": 0},
