@@ -255,6 +255,7 @@ def _judged(verdict, value, unit):
 def _write_listening(directory, recipes, clips, text):
     for name in ("audio", "spectrograms"):
         (directory / name).mkdir(parents=True, exist_ok=True)
+        (directory / name / ".snakemake_timestamp").touch()
     entries = []
     for number in range(clips):
         set_name = SETS[number % len(SETS)]

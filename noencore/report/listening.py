@@ -13,7 +13,7 @@ import soundfile
 
 from noencore.errors import UserError
 from noencore.experiment import split_model_name
-from noencore.files import atomic, write_json
+from noencore.files import atomic, sha256, write_json
 from noencore.report.spectrogram import IN_WORDS, draw_spectrograms
 from noencore.split import SETS
 from noencore.waves import check_audio, describe_audio
@@ -134,9 +134,12 @@ def write_clips(chosen, plays, catalogue, root, shared, folder):
 
 
 def write_listening(clips, notes, path):
-    """Write listening.json: the clips, sentences on what is left out, and how all this was made, in words."""
+    """Write listening.json: the clips, sentences on what is left out, how all this was made in words, and the sha256 of
+    every file of audio/ and spectrograms/, so that this file alone tells whether anything is another than before."""
     words = {"chosen": CHOSEN, "matching": MATCHED, "spectrograms": IN_WORDS}
-    write_json({**words, "notes": notes, "clips": [asdict(clip) for clip in clips]}, path)
+    names = [name for clip in clips for take in clip.takes for name in (take.audio, take.spectrogram)]
+    sums = {name: sha256(Path(path).parent / name) for name in names}
+    write_json({**words, "notes": notes, "clips": [asdict(clip) for clip in clips], "sha256": sums}, path)
 
 
 def write_takes(number, sounds, matches, folder):

@@ -280,7 +280,7 @@ def _write_zip(report, path):
     """Write what the page needs as a zip of one directory, the same bytes every time."""
     files = [report / name for name in ("index.html", "verdicts.json", "listening.json", "methods.md")]
     for folder in ("audio", "figures", "spectrograms", "tables"):
-        files += sorted((report / folder).iterdir())
+        files += sorted((report / folder).glob("[!.]*"))  # Snakemake leaves a hidden file of its own in directories
     with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for file in files:
             entry = zipfile.ZipInfo(f"report/{file.relative_to(report).as_posix()}", EPOCH)

@@ -71,7 +71,7 @@ def test_the_presets_plan(fresh):
 def test_the_slurm_profile_plans_what_the_default_plans(fresh):
     plain = fresh.planned()
     assert fresh.planned("--workflow-profile", "profiles/slurm") == plain
-    assert len(plain) == 41
+    assert len(plain) == 44
 
 
 def test_the_slurm_profile_has_a_line_for_every_rule_that_is_sent():

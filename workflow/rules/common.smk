@@ -323,6 +323,8 @@ def intermediate_results(wildcards):
         *expand(REFERENCE, embedding=embedded),
         *every(rules.measure, metric=config["metrics"]),
         *every(rules.compare_sets, embedding=compared_embeddings()),
+        *every(rules.words),
+        *every(rules.listening),
     ]
 
 

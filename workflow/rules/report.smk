@@ -56,7 +56,8 @@ rule listening:
         # The originals are known by their sha256 in the catalogue, and checked against it where they are read.
         catalogue=rules.catalogue.output.catalogue,
         generated=expand("<run>/generated/{model}/generated.parquet", model=listened()),
-        audio=expand("<run>/generated/{model}/audio", model=listened()),
+        # A directory has no checksum but a time, and the table beside it tells whether it is another one.
+        audio=ancient(expand("<run>/generated/{model}/audio", model=listened())),
         costs=expand(
             "<run>/models/{model}/cost.json",
             model=[
@@ -95,7 +96,11 @@ rule page:
         tables=[rules.tables.output, rules.curves.output],
         figures=rules.figures.output,
         words=rules.words.output,
-        listening=rules.listening.output,
+        listening=rules.listening.output.listening,
+        # listening.json has the sha256 of what lies in them.
+        heard=ancient(
+            [rules.listening.output.audio, rules.listening.output.spectrograms]
+        ),
     output:
         page="<run>/report/index.html",
         tables=directory("<run>/report/tables"),

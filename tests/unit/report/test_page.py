@@ -116,11 +116,11 @@ def test_identities_occur_once(page):
     assert len(identities) == len(set(identities))
 
 
-def test_the_zip_holds_the_page_and_all_beside_it(path):
+def test_the_zip_holds_the_page_and_all_beside_it_but_snakemakes_own(path):
     with zipfile.ZipFile(path.parents[1] / "report.zip") as archive:
         names = archive.namelist()
         assert archive.read("report/index.html") == path.read_bytes()
-    beside = [file.relative_to(path.parents[1]).as_posix() for file in path.parent.rglob("*") if file.is_file()]
+    beside = [file.relative_to(path.parents[1]).as_posix() for file in path.parent.rglob("[!.]*") if file.is_file()]
     assert sorted(names) == sorted(beside)
 
 
