@@ -23,6 +23,11 @@ STOPS = [
 ]
 
 
+def hear_interrupts():
+    """A shell has what it runs in the background ignore Ctrl-C, and so would the driver of tests that run there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def stop_within(tree, begun, over, how):
     """Run until files that match each of `begun` are new or written again, then signal the driver and its jobs."""
 
@@ -35,6 +40,7 @@ def stop_within(tree, begun, over, how):
         driver = subprocess.Popen(
             tree.command("--cores", "1", config=SMALL),
             cwd=tree.root, env=tree.environment(), start_new_session=True, stdout=subprocess.DEVNULL, stderr=stderr,
+            preexec_fn=hear_interrupts,
         )  # fmt: skip
     try:
         for pattern in begun:
