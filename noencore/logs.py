@@ -1,6 +1,7 @@
 """Logging and progress for the workflow's scripts: all to the log file, the useful part to stderr."""
 
 import logging
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -29,12 +30,21 @@ def start(log_path):
     logging.basicConfig(level=logging.INFO, handlers=[file, terminal], force=True)
     logging.captureWarnings(True)
 
+    interrupts = []
+
+    def on_interrupt(number, frame):
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, on_interrupt)
+
     def report(kind, error, trace):
         text = "".join(traceback.format_exception(kind, error, trace))
-        if issubclass(kind, UserError):
-            text = f"error: {error}\n"
-        elif issubclass(kind, KeyboardInterrupt):
+        if interrupts or issubclass(kind, KeyboardInterrupt):  # extension modules make other errors of an interrupt
             text = "interrupted\n"
+        elif issubclass(kind, UserError):
+            text = f"error: {error}\n"
         with log_path.open("a", encoding="utf-8") as log_file:
             log_file.write(text)
         sys.stderr.write(text)

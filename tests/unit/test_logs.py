@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,11 @@ ROOT = Path(__file__).parents[2]
 def run(log, body):
     """Run a script that logs to `log`, then does `body`, in a process of its own."""
     text = f"import logging, warnings\nfrom noencore import logs\nlogs.start({str(log)!r})\n{body}\n"
-    return subprocess.run([sys.executable, "-c", text], cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell has its background jobs ignore it
+    )  # fmt: skip
 
 
 def test_messages_go_to_the_log_and_to_stderr(tmp_path):
@@ -46,6 +51,16 @@ def test_other_errors_have_their_traceback_in_both(tmp_path):
     for text in (child.stderr, log.read_text()):
         assert "Traceback (most recent call last)" in text
         assert text.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_ctrl_c_is_no_traceback_whatever_an_extension_module_makes_of_it(tmp_path):
+    """safetensors once made "could not determine the shape" of it."""
+    log = tmp_path / "rule.log"
+    interrupted = "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept KeyboardInterrupt:\n    {}\n"
+    for end in ("raise", "raise ValueError('no shape') from None"):
+        child = run(log, interrupted.format(end))
+        assert child.returncode != 0
+        assert child.stderr == log.read_text() == "interrupted\n"
 
 
 def test_a_second_try_starts_the_log_afresh(tmp_path):

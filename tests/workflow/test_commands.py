@@ -68,6 +68,10 @@ def test_the_presets_plan(fresh):
         assert "unlearn npo_lora_1-0" in grid
 
 
+def test_braces_in_the_config_are_no_wildcards(fresh):
+    assert fresh.planned(config={"split": {"forget": {"artist": "{Ann}"}}}) == fresh.planned()
+
+
 def test_the_slurm_profile_plans_what_the_default_plans(fresh):
     plain = fresh.planned()
     assert fresh.planned("--workflow-profile", "profiles/slurm") == plain

@@ -52,8 +52,9 @@ FETCHING = bool({"fetch", "preflight"} & set(sys.argv))
 
 
 def spec(*keys):
-    """The config's values at some top-level keys, as canonical JSON."""
-    return canonical({key: config[key] for key in keys})
+    """The config's values at some top-level keys, as canonical JSON: of a function, as Snakemake takes what stands in
+    braces in a text for a wildcard, and a config may hold such texts."""
+    return lambda wildcards: canonical({key: config[key] for key in keys})
 
 
 @cache

@@ -23,7 +23,7 @@ rule compare_sets:
         mem_mb=2000,
         runtime=60,
     params:
-        spec=canonical(experiment.compare_spec(config)),
+        spec=lambda wildcards: canonical(experiment.compare_spec(config)),
         code=code("compare_sets.py"),
     script:
         "../scripts/compare_sets.py"
@@ -62,7 +62,7 @@ rule compare:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical(experiment.compare_spec(config)),
+        spec=lambda wildcards: canonical(experiment.compare_spec(config)),
         code=code("compare.py"),
     script:
         "../scripts/compare.py"

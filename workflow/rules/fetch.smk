@@ -22,7 +22,7 @@ rule preflight:
     conda:
         "../../envs/audio.yaml"
     params:
-        spec=canonical(config),
+        spec=lambda wildcards: canonical(config),
         code=code("preflight.py"),
     script:
         "../scripts/preflight.py"

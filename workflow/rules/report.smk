@@ -16,7 +16,7 @@ rule figures:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical(experiment.figures_spec(config)),
+        spec=lambda wildcards: canonical(experiment.figures_spec(config)),
         code=code("figures.py"),
     script:
         "../scripts/figures.py"
@@ -45,7 +45,9 @@ rule words:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical({**experiment.words_spec(config), "codec": CODEC_SHA256}),
+        spec=lambda wildcards: canonical(
+            {**experiment.words_spec(config), "codec": CODEC_SHA256}
+        ),
         code=code("words.py"),
     script:
         "../scripts/words.py"
@@ -84,7 +86,7 @@ rule listening:
         mem_mb=1000,
         runtime=30,
     params:
-        spec=canonical(experiment.listening_spec(config, listened())),
+        spec=lambda wildcards: canonical(experiment.listening_spec(config, listened())),
         code=code("listening.py"),
     script:
         "../scripts/listening.py"
@@ -121,7 +123,7 @@ rule page:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical(experiment.page_spec(config)),
+        spec=lambda wildcards: canonical(experiment.page_spec(config)),
         code=page_code(),
     script:
         "../scripts/page.py"

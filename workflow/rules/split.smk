@@ -13,7 +13,7 @@ rule split:
         mem_mb=1000,
         runtime=5,
     params:
-        spec=canonical(experiment.split_spec(config)),
+        spec=lambda wildcards: canonical(experiment.split_spec(config)),
         code=code("split.py"),
     script:
         "../scripts/split.py"

@@ -55,7 +55,7 @@ rule tables:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical(experiment.tables_spec(config)),
+        spec=lambda wildcards: canonical(experiment.tables_spec(config)),
         code=code("tables.py"),
     script:
         "../scripts/tables.py"
@@ -85,7 +85,7 @@ rule curves:
         mem_mb=1000,
         runtime=10,
     params:
-        spec=canonical(experiment.models(config)),
+        spec=lambda wildcards: canonical(experiment.models(config)),
         code=code("curves.py"),
     script:
         "../scripts/curves.py"

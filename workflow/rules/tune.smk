@@ -22,7 +22,7 @@ if "tune" in config:
             mem_mb=1000,
             runtime=10,
         params:
-            spec=canonical(
+            spec=lambda wildcards: canonical(
                 {
                     "grid": experiment.tune_grid(config),
                     "models": experiment.models(config),
