@@ -52,7 +52,7 @@ def test_rows_without_weights_have_a_status_and_only_they_are_made_when_the_weig
     tree.run("results/tiny/metrics/quality.parquet", config=added)
     rows = pd.read_parquet(tree.results / "metrics/quality.parquet")
     missing = rows[rows["metric"] == "fad_vggish"]
-    assert len(missing) == len(MODELS) * 3
+    assert len(missing) == len(MODELS) * 4  # sets
     assert set(missing["status"]) == {f"no weights: {FILE}"}
     assert missing[["value", "ci_low", "ci_high"]].isna().all(axis=None)
     assert (rows.loc[rows["metric"] == "fad_codec", "status"] != f"no weights: {FILE}").all()
