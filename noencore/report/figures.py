@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 
+from noencore.report.captions import counts, left_out
 from noencore.report.evidence import figure_of
 from noencore.report.forest import EXPLAINED, forest_size, row_panel
 from noencore.report.gaps import NATS, cost, tradeoff
 from noencore.report.parts import Axis, Figure, Guide, Panel, Series
-from noencore.report.wording import counts, left_out
 from noencore.split import SETS
 
 ASSOCIATION = {  # metric: (title, unit)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from noencore.report.captions import in_words
 from noencore.report.parts import Axis, Guide, Panel, Series
-from noencore.report.wording import in_words
 
 EXPLAINED = (
     "A row a recipe: the large sign is the mean of its models, small signs are single models (seeds). Bars are 95 %"

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from noencore.report.captions import SHOWN, counts, in_words, left_out
 from noencore.report.evidence import figure_of
 from noencore.report.parts import Axis, Guide, Panel, Series
-from noencore.report.wording import counts, in_words, left_out, listed
+from noencore.report.phrases import listed
 
 NLL = "nll_caption"
 NATS = "nats a token"
@@ -69,7 +70,7 @@ def cost(evidence):
         "The upright line is the time that training anew without the clips takes (gold, mean)." if anew else "",
         SIGNS,
         counts(everything),
-        f"No steps, so no cost, and not drawn: {listed(idle)}." if idle else "",
+        f"No steps, so no cost, and not drawn: {listed(idle, shown=SHOWN)}." if idle else "",
         left_out(evidence, everything),
     ]
     return figure_of(evidence, "cost", "Cost against effect", caption, panels, 2, (3.9, 3.3), everything)

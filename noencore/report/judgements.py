@@ -51,7 +51,7 @@ class RecipeVerdict:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunTables:
     """The tables of a run, and the step at which each diverged model did: dict model -> step."""
 
     metrics: pd.DataFrame

@@ -51,11 +51,11 @@ def counted(number, noun):
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def listed(names, last="and"):
-    """`a, b and c` on one line; of long lists the first ten, and how many more."""
+def listed(names, last="and", shown=SHOWN):
+    """`a, b and c` on one line; of long lists the first ones that are `shown`, and how many more."""
     names = [" ".join(str(name).split()) for name in names]
-    if len(names) > SHOWN:
-        names = [*names[:SHOWN], f"{len(names) - SHOWN} more"]
+    if len(names) > shown:
+        names = [*names[:shown], f"{len(names) - shown} more"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {last} {names[-1]}" if names else "none"
 
 

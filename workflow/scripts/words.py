@@ -5,7 +5,7 @@ from pathlib import Path
 from noencore import logs
 from noencore.comparison.tables import diverged_models
 from noencore.files import atomic, read_parquet, write_json
-from noencore.report.judgements import Evidence
+from noencore.report.judgements import RunTables
 from noencore.report.methods import Record, methods_text
 from noencore.report.verdicts import verdicts
 
@@ -23,7 +23,7 @@ names = ("metrics", "comparisons", "memorisation", "findings")
 tables = {name: read_parquet(snakemake.input[name]) for name in names}
 split = read_parquet(snakemake.input.split)
 parameters = costs[spec["target_model"]]["parameters"]
-write_json(verdicts(spec, Evidence(**tables, diverged=diverged), split, parameters), snakemake.output.verdicts)
+write_json(verdicts(spec, RunTables(**tables, diverged=diverged), split, parameters), snakemake.output.verdicts)
 
 record = Record(
     spec,

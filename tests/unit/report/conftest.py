@@ -10,7 +10,7 @@ from noencore.comparison.findings import findings_table, memorisation_table
 from noencore.comparison.paired import judged, paired_rows
 from noencore.comparison.tables import metrics_table
 from noencore.metrics.rows import mean_rows, metric_frame
-from noencore.report.judgements import Evidence
+from noencore.report.judgements import RunTables
 
 TEST_CLIPS, CLIPS_PER_WORK = 20, 2
 RECIPES = {
@@ -47,7 +47,7 @@ class Run:
 
     spec: dict
     split: pd.DataFrame
-    evidence: Evidence
+    evidence: RunTables
     costs: dict
 
 
@@ -63,7 +63,7 @@ def build_run(losses, margins=None, diverged=None, noise=0.01, metric="nll_capti
     rows, _ = paired_rows(tidy, works, list(losses), "target-0", diverged=diverged)
     frames = {model: metric_frame(mean_rows(frame, works, 0, weights_sha256="", reference_sha256=""))
               for model, frame in values.items()}  # fmt: skip
-    evidence = Evidence(
+    evidence = RunTables(
         metrics=metrics_table(frames, diverged),
         comparisons=judged(rows, {"nll_caption": 0.05} if margins is None else margins),
         memorisation=memorisation_table(tidy, works, diverged=diverged),

@@ -1,14 +1,8 @@
-"""Sentences that captions share."""
+"""Sentences that the captions of figures share."""
+
+from noencore.report.phrases import listed
 
 SHOWN = 4  # names that a list in a caption has before it is cut
-
-
-def listed(names):
-    """`a, b and c`; a long list is cut and says by how much."""
-    names = list(names)
-    if len(names) > SHOWN + 1:
-        return f"{', '.join(names[:SHOWN])} and {len(names) - SHOWN} more"
-    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
 
 
 def counts(estimates):
@@ -34,7 +28,7 @@ def in_words(estimates):
     said = []
     for status, recipes in by_status.items():
         recipes = list(dict.fromkeys(recipes))
-        said.append(status if len(recipes) == n_recipes else f"{listed(recipes)}: {status}")
+        said.append(status if len(recipes) == n_recipes else f"{listed(recipes, shown=SHOWN)}: {status}")
     more = f"; and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
     return "; ".join(said[:SHOWN]) + more
 
@@ -47,7 +41,7 @@ def left_out(evidence, estimates):
         said.append(f"Diverged and not drawn: {', '.join(broken)}.")
     missing = list(dict.fromkeys(one.recipe for one in estimates if not one.known))
     if missing:
-        said.append(f"Without some number: {listed(missing)}.")
+        said.append(f"Without some number: {listed(missing, shown=SHOWN)}.")
     if any(one.known and not one.sound for one in estimates):
         said.append("Hollow signs are numbers to be read with the caution that their panel names.")
     return " ".join(said)
