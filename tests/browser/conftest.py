@@ -42,7 +42,7 @@ def visit(browser, page_of, tmp_path_factory):
         context = browser.new_context(viewport=size, color_scheme=scheme, offline=True, **(options or {}))
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)  # a busy machine is no fault of the page
 
         def on_request(request):
             if not request.url.startswith((runs, "data:", "blob:")):

@@ -1,6 +1,7 @@
 """The report page for those who see, hear or point otherwise: keyboard alone, contrast, names of controls."""
 
 import pytest
+from browsing import wait_until
 
 CONTROLS = "a[href], button, input, select, summary, audio, [tabindex='0']"
 SMALL = {"recipes": ("ga",), "figures": ("tradeoff",), "clips": 1}
@@ -81,6 +82,6 @@ def test_takes_are_played_and_changed_by_keyboard(visit):
     page.locator("[data-take]").first.focus()
     for key, expected in (("Space", "0"), ("ArrowRight", "0"), ("Space", "1"), ("ArrowLeft", "1"), ("Space", "0")):
         page.keyboard.press(key)
-        page.wait_for_function(f"{playing} === '{expected}'")
+        wait_until(page, f"{playing} === '{expected}'")
     page.keyboard.press("Space")
-    page.wait_for_function(f"{playing} === ''")
+    wait_until(page, f"{playing} === ''")

@@ -5,6 +5,7 @@ import re
 import zipfile
 
 import pytest
+from browsing import wait_until
 from report_run import FIGURES, RECIPES
 
 SECTIONS = ("verdict", "figures", "listening", "tables", "findings", "methods")
@@ -80,7 +81,7 @@ def test_every_player_loads_its_audio(visit, page_of):
     listening = json.loads((page_of().parent / "listening.json").read_text())
     takes = sum(len(clip["takes"]) for clip in listening["clips"])
     assert page.locator("audio[data-player]").count() == takes
-    page.wait_for_function("[...document.querySelectorAll('audio')].every(player => player.duration > 0)")
+    wait_until(page, "[...document.querySelectorAll('audio')].every(player => player.duration > 0)")
     assert page.evaluate("[...document.querySelectorAll('audio')].every(player => player.error === null)")
 
 
@@ -90,13 +91,13 @@ def test_one_player_plays_at_a_time(visit):
     playing = "[...document.querySelectorAll('audio')].flatMap((player, i) => player.paused ? [] : [i])"
     for number in (0, 3, 1):
         page.locator("audio[data-player]").nth(number).evaluate("player => player.play()")
-        page.wait_for_function(f"String({playing}) === '{number}'")
+        wait_until(page, f"String({playing}) === '{number}'")
 
 
 def test_the_methods_text_is_copied(visit):
     page = visit(options={"permissions": ["clipboard-read", "clipboard-write"]}, **LIGHT)
     page.click("#copy-methods")
-    page.wait_for_function("document.getElementById('copied').innerText === 'Copied.'")
+    wait_until(page, "document.getElementById('copied').innerText === 'Copied.'")
     pasted = page.evaluate("navigator.clipboard.readText()")
     assert pasted.split() == page.inner_text("#methods-text").split()
     assert "One composer" in pasted
@@ -120,7 +121,7 @@ def test_it_fits_the_window(visit, width):
         link.scroll_into_view_if_needed()
         link.click()
         assert page.evaluate("location.hash") == f"#{section}"
-        page.wait_for_function(f"Math.abs(document.getElementById('{section}').getBoundingClientRect().top) < 800")
+        wait_until(page, f"Math.abs(document.getElementById('{section}').getBoundingClientRect().top) < 800")
     assert overflow(page) <= 0
 
 
@@ -163,4 +164,4 @@ def test_other_runs_give_a_right_page_too(visit, variation):
         assert "not tested" in row.inner_text()
         assert "diverged" in row.inner_text()
     assert overflow(page) <= 0
-    page.wait_for_function("[...document.querySelectorAll('audio')].every(player => player.duration > 0)")
+    wait_until(page, "[...document.querySelectorAll('audio')].every(player => player.duration > 0)")

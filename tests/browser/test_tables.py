@@ -1,10 +1,10 @@
 """The tables of the report page: sorting, filtering, and how many rows are shown of many."""
 
 import re
-import time
 
 import pandas as pd
 import pytest
+from browsing import wait_until
 
 RUN = {"diverged": ("ga",), "rows": 1000, "figures": (), "clips": 0}
 SHOWN = 200  # rows at first, and more with each press of the button
@@ -104,11 +104,10 @@ def test_more_rows_come_on_demand_until_all_are_there(page, metrics):
     assert column(page, "metric") == list(metrics["metric"])
 
 
-def test_twelve_thousand_rows_stay_quick(visit):
+def test_of_twelve_thousand_rows_few_are_in_the_page(visit):
     page = visit(rows=12_000, figures=(), clips=0)
     assert page.locator("table[data-table=metrics] tbody tr").count() == SHOWN
-    started = time.perf_counter()
     sort(page, "value")
     page.fill("input[data-filter=metrics]", "more_7")
-    page.wait_for_function("!document.querySelector('[data-count=metrics]').innerText.startsWith('12')")
-    assert time.perf_counter() - started < 5  # far more than it takes: a page that builds all rows takes longer
+    wait_until(page, "!document.querySelector('[data-count=metrics]').innerText.startsWith('12')")
+    assert page.locator("table[data-table=metrics] tbody tr").count() == SHOWN
