@@ -14,18 +14,22 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 # Milliseconds from the start of the navigation, by the page's own clock; the reader goes to the figures at once.
 TIMES = """
 async () => {
-  const drawn = () => document.querySelector("figure[data-figure] .plot svg.main-svg");
+  const drawn = () => document.querySelector("figure.drawn");
   document.getElementById("figures").scrollIntoView();
+  await document.querySelector("figure .still").decode();
+  await new Promise(requestAnimationFrame);
+  const picture = performance.now();
   while (!drawn()) await new Promise((resolve) => setTimeout(resolve, 5));
   const figure = performance.now();
   const paint = performance.getEntriesByName("first-contentful-paint")[0].startTime;
-  return [paint, performance.getEntriesByType("navigation")[0].loadEventEnd, figure];
+  return [paint, performance.getEntriesByType("navigation")[0].loadEventEnd, picture, figure];
 }
 """
 
 
 def opened(browser, index):
-    """Seconds until something is seen, until the load event and until the first figure is drawn; nothing is cached."""
+    """Seconds until something is seen, until the load event, until the first figure is there as a picture and until one
+    is interactive; nothing is cached."""
     context = browser.new_context(viewport={"width": 1280, "height": 800}, offline=True)
     page = context.new_page()
     page.goto(index.as_uri(), wait_until="load")
@@ -68,7 +72,7 @@ def main():
         seconds = [opened(browser, index) for _ in range(arguments.rounds)]
         version = browser.version
         browser.close()
-    names = ("first paint", "load event", "first figure drawn")
+    names = ("first paint", "load event", "first figure shown", "first figure interactive")
     spreads = {name: measure.spread(values) for name, values in zip(names, zip(*seconds), strict=True)}
     measure.save("page", {"chromium": version, "seconds": spreads, "bytes": sizes(arguments.run)})
 

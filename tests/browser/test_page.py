@@ -76,6 +76,22 @@ def test_every_link_leads_to_a_file_beside_the_page_also_in_the_zip(visit, page_
     assert index.read_bytes() == page_of().read_bytes()
 
 
+@pytest.mark.parametrize(
+    "drawing", ["new Promise(() => {})", "Promise.reject(new Error())"], ids=["unfinished", "failed"]
+)
+def test_a_figure_shows_its_static_picture_until_it_is_drawn(visit, drawing):
+    page = visit(recipes=("ga",), figures=("tradeoff",), clips=0)
+    picture, plot = page.locator("figure .still"), page.locator("figure .plot")
+    draw_all(page)
+    assert (picture.is_visible(), plot.is_visible()) == (False, True)
+    page.add_init_script(f"window.Plotly = {{ react: () => {{ window.asked = true; return {drawing}; }} }}")
+    page.reload()
+    page.locator("figure").scroll_into_view_if_needed()
+    wait_until(page, "window.asked")
+    assert (picture.is_visible(), plot.is_visible()) == (True, False)
+    assert picture.evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 0
+
+
 def test_every_player_loads_its_audio(visit, page_of):
     page = visit()
     listening = json.loads((page_of().parent / "listening.json").read_text())

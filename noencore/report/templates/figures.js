@@ -37,7 +37,7 @@
     return made;
   };
 
-  /** The static picture that the page holds for readers without scripts: printed, and shown where drawing fails. */
+  /** The static picture that the page holds for readers without scripts: shown until the figure is drawn. */
   const addStill = (figure) => {
     const markup = new DOMParser().parseFromString(figure.querySelector("noscript").textContent, "text/html");
     figure.querySelector(".plot").after(document.importNode(markup.querySelector("img"), true));
@@ -49,7 +49,10 @@
     plot.style.height = `${layout.height}px`;
     plotly()
       .react(plot, contents.get(figure).data, layout, OPTIONS)
-      .catch(() => figure.classList.add("undrawn"));
+      .then(
+        () => figure.classList.add("drawn"),
+        () => figure.classList.remove("drawn"),
+      );
   };
 
   const draw = (figure) => {
