@@ -2,6 +2,7 @@
 
 import json
 import os
+import unicodedata
 
 import pandas as pd
 import pytest
@@ -117,6 +118,43 @@ def test_metadata_in_the_folder_is_what_counts_first(music, suffix):
     assert rows["album"].tolist() == ["X", "Y", "", "Y"]
     assert "sha256" not in rows
     assert manifests({"source": "folder", "path": str(path)}) == [str(manifest)]
+
+
+APART, TOGETHER = (unicodedata.normalize(form, "In/Ünë.wav") for form in ("NFD", "NFC"))
+
+
+@pytest.mark.parametrize(
+    ("there", "written"),
+    [
+        (APART, TOGETHER),  # copied from a Mac; and the other way round
+        (TOGETHER, APART),
+        ("In/a.wav", "In//./a.wav"),
+        ("In/a.wav", "In\\a.wav"),  # written on Windows, as the next one
+        ("In/a.wav", "In/A.WAV"),
+        ("In/a.wav", "In/a.wav "),
+        ("In/a.wav", "{real}/In/a.wav"),
+    ],
+)
+def test_metadata_finds_its_file_however_the_name_is_spelt(music, tmp_path, there, written):
+    """Else the file would stay with the artist of its folder, and the one who opts out would not be found."""
+    path = music(there)
+    (tmp_path / "link").symlink_to(path)
+    name = written.replace("{real}", str(path.resolve()))
+    pd.DataFrame({"file": [name], "artist": ["Ann"]}).to_csv(path / "metadata.csv", index=False)
+    rows = folder(tmp_path / "link")
+    assert rows[["artist", "status"]].to_numpy().tolist() == [["Ann", ""]]
+    (path / "metadata.csv").unlink()
+    (path / f"{os.path.splitext(written)[0]}.json" if there in (APART, TOGETHER) else path / "In/a.JSON").write_text(
+        '{"artist": "Ann"}'
+    )
+    assert folder(path)["artist"].tolist() == ["Ann"]
+
+
+def test_metadata_that_may_mean_one_of_two_files_means_neither(music):
+    path = music("In/a.wav", "In/A.wav")
+    (path / "metadata.csv").write_text("file,artist\nIn/a.WAV,Ann\nIn/A.wav,Bob\n")
+    assert folder(path)["artist"].to_dict() == {"In/A.wav": "Bob", "In/a.WAV": "Ann", "In/a.wav": "In"}
+    assert folder(path)["status"].to_dict() == {"In/A.wav": "", "In/a.WAV": "missing", "In/a.wav": ""}
 
 
 CSV = {"source": "csv", "columns": {"audio": "path", "caption": "words", "start": "from", "genre": "kind"}, **CUT}
