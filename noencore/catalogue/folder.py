@@ -45,14 +45,18 @@ def list_folder(settings, name="folder"):
     root = Path(settings["path"])
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; correct catalogue.path in the config")
-    files, sidecars = _walk(root)
+    files, sidecars, closed = _walk(root)
     table = pd.DataFrame({"file": files}, dtype=object)
     manifest = manifest_of(settings)
+    _check_manifests(root)
     if manifest:
         table = table.merge(_metadata(manifest, root, Names(files)), on="file", how="outer", sort=True).fillna("")
+    table = pd.concat([table, pd.DataFrame({"file": list(closed)}, dtype=object)], ignore_index=True).fillna("")
     if table.empty:
         raise UserError(f"{root}: no audio files; known are {' '.join(DEMUXERS)}")
     places = place_files(table["file"], root)
+    for index in range(len(table) - len(closed), len(table)):
+        places.loc[index, ["status", "reason"]] = closed[table["file"][index]]
     read = _Sidecars(root, sidecars)
     beside = pd.DataFrame([read(file) for file in table["file"]], index=table.index).fillna("")
     table = _first_of(table, beside)
@@ -69,12 +73,34 @@ def list_folder(settings, name="folder"):
     return make_listing(name, root, table.drop(columns="file"), places)
 
 
+def _check_manifests(root):
+    """Refuse metadata that would not be read, and might name the artist who opts out."""
+    there = sorted(name for name in os.listdir(root) if name.lower() in METADATA)
+    if len(there) > 1:
+        raise UserError(f"{root}: has {' and '.join(there)}; make one of them")
+    if there and there[0] not in METADATA:
+        raise UserError(f"{root / there[0]}: not read, for its capital letters; rename it to {there[0].lower()}")
+
+
 def _walk(root):
-    """(audio files and archives, sorted; json files), relative to root. Links to folders are not followed."""
-    files, sidecars = [], []
-    for directory, folders, names in os.walk(root):
+    """(audio files and archives, sorted; json files; folders that are not looked into: name -> status, reason).
+
+    All are relative to root. Links to folders are not followed: inside they are come to anyway.
+    """
+    files, sidecars, closed, inside = [], [], {}, f"{os.path.realpath(root)}/"
+
+    def from_root(path):
+        return os.path.relpath(path, root)
+
+    def closes(error):
+        closed[from_root(error.filename)] = ("missing", f"a folder that cannot be read: {error.strerror}")
+
+    for directory, folders, names in os.walk(root, onerror=closes):
         folders[:] = [folder for folder in folders if not folder.startswith(".")]
-        prefix = os.path.relpath(directory, root)
+        for folder in filter(os.path.islink, (f"{directory}/{folder}" for folder in folders)):
+            if not f"{os.path.realpath(folder)}/".startswith(inside):
+                closed[from_root(folder)] = ("outside", "a link to a folder elsewhere; make it a part of `several`")
+        prefix = from_root(directory)
         for name in names:
             path = name if prefix == "." else f"{prefix}/{name}"
             suffix = os.path.splitext(name)[1].lower()
@@ -84,7 +110,7 @@ def _walk(root):
                 files.append(path)
             elif suffix == ".json":
                 sidecars.append(path)
-    return sorted(files), sidecars
+    return sorted(files), sidecars, closed
 
 
 def _metadata(path, root, names_there):
