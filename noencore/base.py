@@ -5,7 +5,6 @@ below `weights`. Jobs are given paths and names, and what is in the files by the
 """
 
 import re
-import zipfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from noencore.errors import UserError
 from noencore.experiment import is_released
 from noencore.files import sha256
-from noencore.hub import AGAIN, CODEC_FILE, MODEL_FILE, find_in_hub, find_package, read_package
+from noencore.hub import AGAIN, CODEC_FILE, MODEL_FILE, find_in_hub, find_package, pickles_in, read_package
 
 T5_FILES = ("config.json", "model.safetensors", "spiece.model")
 ENCODEC_FILES = ("config.json", "model.safetensors")
@@ -105,11 +104,9 @@ def needed_repositories(name, base):
 @cache
 def pointed_codec(path):
     """The name of the EnCodec that a package's codec file stands for, None where it holds one."""
-    if zipfile.is_zipfile(path):  # a look at the names of its fields, before torch is imported for it
-        with zipfile.ZipFile(path) as file:
-            pickles = [name for name in file.namelist() if name.endswith("/data.pkl")]
-            if not any(b"pretrained" in file.read(name) for name in pickles):
-                return None
+    pickles = pickles_in(path)  # a look at the names of its fields, before torch is imported for it
+    if pickles and not any(b"pretrained" in pickle for pickle in pickles):
+        return None
     return read_package(path).get("pretrained")
 
 

@@ -16,6 +16,7 @@ from noencore.errors import UserError
 
 MODEL_FILE, CODEC_FILE = "state_dict.bin", "compression_state_dict.bin"
 AGAIN = "download or export the package again"
+MOST_NODES = 100_000  # of a config: those of MusicGen have hundreds
 
 
 def find_package(package, hub=None):
@@ -97,6 +98,7 @@ def read_package(path):
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: missing; {AGAIN}")
+    pickles_in(path)
     try:
         package = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # damaged bytes make torch.load raise about anything
@@ -105,6 +107,23 @@ def read_package(path):
     if not isinstance(package, dict):
         raise UserError(f"{path}: holds a {type(package).__name__}, not the dict of a released package; {AGAIN}")
     return package
+
+
+def pickles_in(path):
+    """The bytes of the pickles in a file that `torch.save` made, not unpickled; none in its format before torch 1.6.
+
+    Raises UserError where the zip is damaged, or packed: torch.save packs nothing, and a small file could unpack to
+    more than there is memory.
+    """
+    if not zipfile.is_zipfile(path):
+        return []
+    try:
+        with zipfile.ZipFile(path) as file:
+            if all(entry.compress_type == zipfile.ZIP_STORED for entry in file.infolist()):
+                return [file.read(name) for name in file.namelist() if name.endswith("/data.pkl")]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+        raise UserError(f"{path}: not tensors and text, as a released package is ({error}); {AGAIN}") from None
+    raise UserError(f"{path}: a packed archive, and no released package is one; {AGAIN}")
 
 
 def read_state(path, package):
@@ -123,12 +142,29 @@ def read_config(path, package):
 
     text = package.get("xp.cfg")
     try:
-        config = OmegaConf.create(text) if isinstance(text, str) else None
+        config = OmegaConf.create(text) if isinstance(text, str) and _nodes(text) <= MOST_NODES else None
     except Exception:  # the parsers of YAML and of OmegaConf have their own errors
         config = None
     if not isinstance(config, DictConfig):
         raise UserError(f"{path}: its xp.cfg is not the YAML text of a config; {AGAIN}")
     return config
+
+
+def _nodes(text):
+    """How many nodes a YAML text has when its aliases are written out, of which a few lines may make billions."""
+    import yaml
+
+    counts = {}
+
+    def count(node):
+        if id(node) not in counts:
+            inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+            counts[id(node)] = 1 + sum(
+                count(one) for item in inner for one in (item if type(item) is tuple else (item,))
+            )
+        return counts[id(node)]
+
+    return count(yaml.compose(text, Loader=yaml.SafeLoader))
 
 
 def _first_line(error):

@@ -6,6 +6,7 @@ Parts (what a clip is used for afterwards): learning rates are chosen on `dev`, 
 recipe may rehearse remain clips of part `train`. Whole works are drawn, and works that are one tune stay together.
 """
 
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ LEARNED = {"target": ("forget", "remain"), "gold": ("remain",)}
 
 @dataclass(frozen=True)
 class SplitRule:
-    """forget, remain, utility: a catalogue column -> value, list of values or {"not": either}; all must match.
+    """forget, remain, utility: a catalogue column -> value, list of values or {"not": either}; all must match, and
+    each value that is wanted has to be in the catalogue.
 
     holdout: share of the forget artist's tunes that nobody learns. dev: share of the tunes of every set for choosing
     learning rates. rehearse: share of the other remain tunes that recipes may step on.
@@ -66,10 +68,10 @@ def moved_clips(catalogue, rule):
 
 def _chosen(catalogue, rule):
     """The usable clips that a selector of the rule matches, with its name in `set`."""
-    clips = catalogue[catalogue["status"] == "ok"].copy()
-    clips["set"] = None
+    usable = catalogue["status"] == "ok"
+    clips = catalogue.loc[usable, ["clip_id", "work_id", "group"]].assign(set=None)  # it may have a `set` of its own
     for name in ("utility", "remain", "forget"):
-        matched = _matches(clips, name, getattr(rule, name))
+        matched = _matches(catalogue, usable, name, getattr(rule, name))
         clash = clips[matched & clips["set"].notna()]
         if len(clash):
             raise UserError(
@@ -86,7 +88,10 @@ def _set_of_group(clips):
     return rank.groupby(clips["group"]).min().map(dict(enumerate(SETS)))
 
 
-def _matches(clips, name, selector):
+def _matches(catalogue, usable, name, selector):
+    """For each usable clip whether a selector takes it. A wanted value that no row has, used or not, is an error: a
+    misspelt name in a list would stay on another side."""
+    clips = catalogue[usable]
     matched = pd.Series(True, index=clips.index)
     for column, wanted in selector.items():
         if column not in clips.columns:
@@ -95,12 +100,20 @@ def _matches(clips, name, selector):
             )
         unwanted = isinstance(wanted, dict)
         wanted = wanted["not"] if unwanted else wanted
-        matched &= clips[column].isin(wanted if isinstance(wanted, list) else [wanted]) != unwanted
+        values = [unicodedata.normalize("NFC", text) for text in (wanted if isinstance(wanted, list) else [wanted])]
+        absent = [text for text in values if not (catalogue[column] == text).any()]
+        if absent and not unwanted:
+            raise UserError(f"config: split.{name}.{column}: {_no_clip(clips, column, absent[0])}")
+        matched &= clips[column].isin(values) != unwanted
     if not matched.any():
         column, wanted = next(iter(selector.items()))
-        known = ", ".join(map(str, clips[column].value_counts().index[:5]))
-        raise UserError(f"config: split.{name}.{column}: no clip matches '{wanted}'; the catalogue has: {known}")
+        raise UserError(f"config: split.{name}.{column}: {_no_clip(clips, column, wanted)}")
     return matched
+
+
+def _no_clip(clips, column, wanted):
+    known = ", ".join(map(str, clips[column].value_counts().index[:5]))
+    return f"no clip matches '{wanted}'; the catalogue has: {known}"
 
 
 def _draw(name, tunes, rule, rng):

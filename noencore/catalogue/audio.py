@@ -4,6 +4,7 @@ Only the spans are kept in memory, however long the file is or says it is. What 
 a status and a reason; decoders meet foreign bytes here, so anything that they raise ends as that.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -16,6 +17,9 @@ LONGEST = 4 * 3600.0  # s: longer files are refused, and no more than this is de
 BLOCK = 65536  # frames at a time
 RATES, MOST_CHANNELS = (1000, 768_000), 64
 TAIL = 0.97  # a file whose audio ends before this share of what it declares is cut off
+UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's, of a flac that was written into a pipe
+PIPED = (0x7FFF0000, 0x7FFFFFFF), (0xFFFF0000, 0xFFFFFFFF)  # bytes in the head of a wav written into a pipe: from, to
+GUESSED = ("aac", "ac3", "mp3")  # formats that say no length: FFmpeg takes the first frames for as dense as the rest
 
 
 class BadAudio(Exception):
@@ -32,13 +36,19 @@ def read_spans(path, choose):
     choose: function (frames, rate) -> list of (first frame, frames) in any order; it may raise BadAudio. A span that
     the file ends in is shorter than asked. Raises BadAudio where the file cannot be read, is cut off, or too long.
     """
+    if os.path.getsize(path) == 0:  # PyAV would print a traceback
+        raise BadAudio("unreadable", "an empty file")
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.SoundFileError, OSError, TypeError):
         return _guarded(_read_with_ffmpeg, path, choose)
     with file:
+        if file.format == "RAW":  # what libsndfile takes any bytes for, after the suffix .au or .snd
+            raise BadAudio("unreadable", "no head that says what is in it")
         if file.frames == 0:
             raise BadAudio("unreadable", "no audio in it, or cut off")
+        if file.frames == UNKNOWN_FRAMES or not file.seekable():
+            return _guarded(_read_with_ffmpeg, path, choose)
         return _guarded(_read_with_sndfile, file, choose)
 
 
@@ -62,7 +72,8 @@ def _read_with_sndfile(file, choose):
     _check(file.frames, file.samplerate, file.channels)
     spans = choose(file.frames, file.samplerate)
     # libsndfile counts what is there and tells only in its log that the header promised more.
-    if re.search(r"(?:data|SSND) : \d+ \(should be \d+\)", file.extra_info) or not _has_tail(file):
+    promised = re.findall(r"(?:data|SSND) : (\d+) \(should be \d+\)", file.extra_info)
+    if not all(_is_piped(int(size)) for size in promised) or not _has_tail(file):
         raise BadAudio("truncated", "ends before the length that its header gives")
     waves = []
     for first, count in spans:
@@ -70,6 +81,10 @@ def _read_with_sndfile(file, choose):
         blocks = file.blocks(blocksize=BLOCK, frames=count, dtype="float32", always_2d=True)
         waves.append(np.concatenate([np.zeros(0, np.float32), *(block.mean(axis=1) for block in blocks)]))
     return file.samplerate, file.channels, waves
+
+
+def _is_piped(size):
+    return any(first <= size <= last for first, last in PIPED)
 
 
 def _has_tail(file):
@@ -100,6 +115,17 @@ def _read_with_ffmpeg(path, choose):
     return rate, channels, [np.concatenate(pieces) for pieces in kept]
 
 
+def _declared(container, stream):
+    """Seconds that a file says its audio lasts, None where it does not say. Its film, if it has one, may be longer."""
+    import av
+
+    if container.format.name in GUESSED:
+        return None
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration and not container.streams.video else None
+
+
 def _decode(path):
     """Blocks float32 [n, channels] of the first audio stream, each with (rate, channels, declared seconds or None).
 
@@ -111,7 +137,7 @@ def _decode(path):
         if not container.streams.audio:
             raise BadAudio("unreadable", "no audio stream in it")
         stream = container.streams.audio[0]
-        declared = container.duration / av.time_base if container.duration else None
+        declared = _declared(container, stream)
         rate, channels = stream.rate, stream.channels
         _check(0, rate, channels)
         # Channels interleaved: PyAV 18.1 dies of eight planes.

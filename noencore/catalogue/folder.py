@@ -5,6 +5,7 @@ file, its tags or its title do.
 """
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pandas as pd
@@ -44,14 +45,18 @@ def list_folder(settings, name="folder"):
     root = Path(settings["path"])
     if not root.is_dir():
         raise UserError(f"{root}: no such folder; correct catalogue.path in the config")
-    files, sidecars = _walk(root)
+    files, sidecars, closed = _walk(root)
     table = pd.DataFrame({"file": files}, dtype=object)
     manifest = manifest_of(settings)
+    _check_manifests(root)
     if manifest:
-        table = table.merge(_metadata(manifest, root), on="file", how="outer", sort=True).fillna("")
+        table = table.merge(_metadata(manifest, root, Names(files)), on="file", how="outer", sort=True).fillna("")
+    table = pd.concat([table, pd.DataFrame({"file": list(closed)}, dtype=object)], ignore_index=True).fillna("")
     if table.empty:
         raise UserError(f"{root}: no audio files; known are {' '.join(DEMUXERS)}")
     places = place_files(table["file"], root)
+    for index in range(len(table) - len(closed), len(table)):
+        places.loc[index, ["status", "reason"]] = closed[table["file"][index]]
     read = _Sidecars(root, sidecars)
     beside = pd.DataFrame([read(file) for file in table["file"]], index=table.index).fillna("")
     table = _first_of(table, beside)
@@ -68,12 +73,34 @@ def list_folder(settings, name="folder"):
     return make_listing(name, root, table.drop(columns="file"), places)
 
 
+def _check_manifests(root):
+    """Refuse metadata that would not be read, and might name the artist who opts out."""
+    there = sorted(name for name in os.listdir(root) if name.lower() in METADATA)
+    if len(there) > 1:
+        raise UserError(f"{root}: has {' and '.join(there)}; make one of them")
+    if there and there[0] not in METADATA:
+        raise UserError(f"{root / there[0]}: not read, for its capital letters; rename it to {there[0].lower()}")
+
+
 def _walk(root):
-    """(audio files and archives, json files), each sorted, relative to root. Links to folders are not followed."""
-    files, sidecars = [], set()
-    for directory, folders, names in os.walk(root):
+    """(audio files and archives, sorted; json files; folders that are not looked into: name -> status, reason).
+
+    All are relative to root. Links to folders are not followed: inside they are come to anyway.
+    """
+    files, sidecars, closed, inside = [], [], {}, f"{os.path.realpath(root)}/"
+
+    def from_root(path):
+        return os.path.relpath(path, root)
+
+    def closes(error):
+        closed[from_root(error.filename)] = ("missing", f"a folder that cannot be read: {error.strerror}")
+
+    for directory, folders, names in os.walk(root, onerror=closes):
         folders[:] = [folder for folder in folders if not folder.startswith(".")]
-        prefix = os.path.relpath(directory, root)
+        for folder in filter(os.path.islink, (f"{directory}/{folder}" for folder in folders)):
+            if not f"{os.path.realpath(folder)}/".startswith(inside):
+                closed[from_root(folder)] = ("outside", "a link to a folder elsewhere; make it a part of `several`")
+        prefix = from_root(directory)
         for name in names:
             path = name if prefix == "." else f"{prefix}/{name}"
             suffix = os.path.splitext(name)[1].lower()
@@ -82,11 +109,11 @@ def _walk(root):
             if suffix in DEMUXERS or suffix in ARCHIVES:
                 files.append(path)
             elif suffix == ".json":
-                sidecars.add(path)
-    return sorted(files), sidecars
+                sidecars.append(path)
+    return sorted(files), sidecars, closed
 
 
-def _metadata(path, root):
+def _metadata(path, root, names_there):
     table = read_table(path)
     names = {column: str(column).strip().lower() for column in table.columns}
     table = table.rename(columns={column: ALIASES.get(name, name) for column, name in names.items()})
@@ -94,19 +121,49 @@ def _metadata(path, root):
     if table.columns.has_duplicates:
         twice = table.columns[table.columns.duplicated()][0]
         raise UserError(f"{path}: two columns for '{twice}'; remove or rename one")
-    table["file"] = [file.removeprefix(f"{os.path.abspath(root)}/").removeprefix("./") for file in table["file"]]
+    table["file"] = [names_there.find(_from_root(file, root)) or file for file in table["file"]]
     return table[[name for name in table if name in ("file", *FIELDS) or is_free_name(name)]]
+
+
+def _from_root(file, root):
+    for start in (os.path.abspath(root), os.path.realpath(root)):
+        file = file.removeprefix(f"{start}/")
+    return file
+
+
+class Names:
+    """Files that are there, to be found by names that another system wrote down.
+
+    It may have spelt accents apart (macOS), or have taken no notice of case or written backslashes (Windows). A row of
+    metadata that missed its file for that would leave the file to the artist of its folder.
+    """
+
+    def __init__(self, files):
+        self.files, self.alike = set(files), {}
+        for file in files:
+            self.alike.setdefault(self._plain(file), []).append(file)
+
+    def find(self, name):
+        """The file that is meant by a name, or None: the one of that very name, else the only one like it."""
+        alike = self.alike.get(self._plain(name), [])
+        return name if name in self.files else alike[0] if len(alike) == 1 else None
+
+    @staticmethod
+    def _plain(name):
+        plain = unicodedata.normalize("NFC", name.strip().replace("\\", "/")).casefold()
+        head = "/" if plain.startswith("/") else ""
+        return head + "/".join(part for part in plain.split("/") if part not in ("", "."))
 
 
 class _Sidecars:
     """What the json beside a file says: artist, title, caption; or a status where it cannot be read."""
 
     def __init__(self, root, present):
-        self.root, self.present, self.place = root, present, Place(root, {".json"})
+        self.root, self.present, self.place = root, Names(present), Place(root, {".json"})
 
     def __call__(self, file):
-        beside = f"{os.path.splitext(file)[0]}.json"
-        if beside not in self.present:
+        beside = self.present.find(f"{os.path.splitext(file)[0]}.json")
+        if beside is None:
             return {}
         _, size, refused, _ = self.place(beside)
         try:

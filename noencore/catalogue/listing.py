@@ -30,6 +30,8 @@ DEMUXERS = {  # suffix: FFmpeg's demuxer, named so that no file is probed as a p
 }
 ARCHIVES = {".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
 
+MISSING = ("missing", "no such file")
+
 # Control characters, those that turn the direction of text, and halves of characters.
 UNPRINTABLE = "\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff"
 
@@ -69,7 +71,7 @@ class Place:
         if refused:
             return re.sub(f"[{UNPRINTABLE}]", "?", name)[:LONGEST_TEXT], -1, *refused
         try:
-            found = self._find(name)
+            name, found = self._find_spelt(name)
         except OSError as error:
             return name[:LONGEST_TEXT], -1, "missing", f"cannot be read: {error.strerror}"
         if isinstance(found, tuple):
@@ -92,6 +94,15 @@ class Place:
             return name, ("unreadable", f"'{suffix}' is no suffix of an audio file" if suffix else "no file name")
         return "/".join(part for part in parts if part not in ("", ".")), None
 
+    def _find_spelt(self, name):
+        """(name on the disk, what `_find` says of it): accents may be spelt apart there (macOS), or here."""
+        found = self._find(name)
+        for form in () if name.isascii() else ("NFC", "NFD"):
+            if found == MISSING:
+                other = unicodedata.normalize(form, name)
+                name, found = (other, self._find(other)) if os.path.exists(f"{self.root}/{other}") else (name, found)
+        return name, found
+
     def _find(self, name):
         """Size of the file in bytes, or (status, reason)."""
         parent, _, leaf = f"{self.root}/{name}".rpartition("/")
@@ -103,7 +114,7 @@ class Place:
             if stat.S_ISLNK(about.st_mode):
                 path, about = os.path.realpath(path), os.stat(path)
         except FileNotFoundError:
-            return "missing", "no such file"
+            return MISSING
         if not path.startswith(f"{self.root.rstrip('/')}/"):
             return "outside", "a link leads out of the folder"
         if not stat.S_ISREG(about.st_mode):

@@ -8,6 +8,7 @@ OriginalFilename, ItemID, URL, Title, Description, Keywords, Artist, Copyright; 
 import hashlib
 import os
 import re
+from collections import defaultdict
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,7 +16,7 @@ import pandas as pd
 
 from noencore.catalogue.listing import DEMUXERS, clean_text, make_listing, place_files, title_of
 from noencore.catalogue.tables import read_table
-from noencore.catalogue.wanted import Wanted, is_address
+from noencore.catalogue.wanted import Wanted, is_address, without_secrets
 from noencore.errors import UserError
 
 KNOWN = {  # column: what it may be called, in small letters without spaces and signs
@@ -63,8 +64,8 @@ def read_pond5(path):
 def wanted(settings):
     """The files to be fetched, as Wanted: one for each address in the list that is one."""
     table = read_pond5(manifest_of(settings))
-    rows = table[table["url"] != ""].itertuples(index=False)
-    files = {_fetched_name(row): row.url for row in rows if not _refused(row)}
+    rows = list(table[table["url"] != ""].itertuples(index=False))
+    files = {_fetched_name(row): row.url for row, refused in zip(rows, _refusals(rows)) if not refused}
     return [Wanted(file, url) for file, url in sorted(files.items())]
 
 
@@ -102,15 +103,34 @@ def list_pond5(settings, name, fetched):
 def _far_places(table, fetched):
     """Where the audio of each row with an address is, fetched or not; what is said of other rows does not count."""
     rows = list(table.itertuples(index=False))
-    places = fetched.places([_fetched_name(row) for row in rows])
-    for index, row in enumerate(rows):
-        if row.url and (refused := _refused(row)):
+    refusals = _refusals(rows)
+    places = fetched.places(["" if refused else _fetched_name(row) for row, refused in zip(rows, refusals)])
+    for index, (row, refused) in enumerate(zip(rows, refusals)):
+        if row.url and refused:
             places.loc[index] = [_shown(row), -1, *refused]
     return places
 
 
+def _refusals(rows):
+    """For each row (status, reason) where its audio is not to be fetched from its address, or None.
+
+    What follows the `?` of an address may be a ticket, or may say which file: of rows that are told apart by nothing
+    else, one would be given the audio of another.
+    """
+    refusals = [_refused(row) for row in rows]
+    addresses = defaultdict(set)
+    for row, refused in zip(rows, refusals):
+        if not refused and not row.item:
+            addresses[_fetched_name(row)].add(row.url)
+    alike = "another row differs from it in what follows the ? of its URL alone; give each an ItemID"
+    return [
+        refused or (("invalid", alike) if not row.item and len(addresses[_fetched_name(row)]) > 1 else None)
+        for row, refused in zip(rows, refusals)
+    ]
+
+
 def _refused(row):
-    """(status, reason) where a row's audio is not to be fetched from its address, or None."""
+    """What a row itself says against fetching its audio: (status, reason) or None."""
     if not is_address(row.url):
         return "invalid", "the URL is no http(s) address"
     if _suffix(row) not in DEMUXERS:
@@ -119,7 +139,12 @@ def _refused(row):
 
 
 def _shown(row):
-    return clean_text(pd.Series([row.file or row.item or row.url.split("?")[0]]))[0]
+    return clean_text(pd.Series([row.file or row.item or _address(row)]))[0]
+
+
+def _address(row):
+    """A row's address without what may be secret, or differ each time."""
+    return without_secrets(row.url).split("?")[0]
 
 
 def _suffix(row):
@@ -130,9 +155,9 @@ def _suffix(row):
 
 def _fetched_name(row):
     """A name for the fetched file: the item's, made plain, and a digest of what tells it from all others."""
-    known = row.item or row.file or row.url.split("?")[0]
+    known = row.item or row.file or _address(row)
     plain = re.sub(r"[^A-Za-z0-9]+", "_", Path(known).stem)[:40].strip("_") or "item"
-    digest = hashlib.sha256("\0".join([row.item, row.file, row.url.split("?")[0]]).encode(errors="replace"))
+    digest = hashlib.sha256("\0".join([row.item, row.file, _address(row)]).encode(errors="replace"))
     return f"{plain}-{digest.hexdigest()[:12]}{_suffix(row)}"
 
 

@@ -1,7 +1,9 @@
 """Manifests as tables of text: csv, tsv, jsonl and parquet, read as data and nothing else."""
 
+import csv
 import json
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +11,7 @@ import pandas as pd
 from noencore.errors import UserError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+MOST_ROWS, MOST_BYTES = 10_000_000, 2_000_000_000  # of a parquet file, unpacked
 
 
 def read_table(path, columns=None):
@@ -30,6 +33,8 @@ def read_table(path, columns=None):
         return _from_csv(path, "\t" if path.suffix.lower() == ".tsv" else ",")
     except UserError:
         raise
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not in UTF-8 ({error.reason}); save it as UTF-8") from None
     except Exception as error:  # the parsers of csv and parquet have their own errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise UserError(f"{path}: not a readable {path.suffix[1:]} file ({reason}); correct it") from None
@@ -40,7 +45,7 @@ def check_columns(table, wanted, path):
     missing = [name for name in wanted if name not in table.columns]
     if missing:
         has = ", ".join(map(str, table.columns))[:300]
-        raise UserError(f"{path}: no column '{missing[0]}'; it has {has}")
+        raise UserError(f"{path}: no column '{missing[0]}'; it has {has or 'none'}: rename one or add it")
 
 
 def as_text(value):
@@ -53,10 +58,24 @@ def as_text(value):
 
 
 def _from_csv(path, separator):
+    _check_head(path, separator)
     options = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "compression": None}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more cells than the head has names
         return pd.read_csv(path, sep=separator, index_col=False, **options).fillna("")
+
+
+def _check_head(path, separator):
+    """Refuse a csv with other separators, and one with two columns of a name: of these pandas renames the second."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        head = next(csv.reader(file, delimiter=separator), [])
+    names = {";": "semicolons", "\t": "tabs", ",": "commas"}
+    other = next((sign for sign in names if len(head) == 1 and sign in head[0]), None)
+    if other:
+        raise UserError(f"{path}: its cells are separated by {names[other]}; save it with {names[separator]}")
+    twice = [name for name, count in Counter(head).items() if name and count > 1]
+    if twice:
+        raise UserError(f"{path}: two columns '{twice[0]}'; remove or rename one")
 
 
 def _from_jsonl(path):
@@ -85,7 +104,20 @@ def _from_parquet(path, columns):
     import pyarrow.parquet
 
     file = pyarrow.parquet.ParquetFile(path)
-    table = file.read(columns=[name for name in file.schema_arrow.names if columns is None or name in columns])
+    names = [name for name in file.schema_arrow.names if columns is None or name in columns]
+    _check_size(file.metadata, names, path)
+    table = file.read(columns=names)
     return pd.DataFrame(
         {name: pd.Series(map(as_text, table[name].to_pylist()), dtype=object) for name in table.column_names}
     )
+
+
+def _check_size(about, names, path):
+    """Refuse a parquet file that unpacks to more than any manifest: a megabyte may hold a hundred million rows."""
+    if about.num_rows > MOST_ROWS:
+        raise UserError(f"{path}: has {about.num_rows:,} rows; give a manifest of up to {MOST_ROWS:,}")
+    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in names)
+    if size > MOST_BYTES:
+        raise UserError(f"{path}: {size / 1e9:.1f} GB of cells; leave out what is no text, such as the audio itself")

@@ -22,8 +22,9 @@ class Wanted:
 
     @property
     def origin(self):
-        """Where it comes from, without the part of an address that holds tickets and differs each time."""
-        return [self.url.split("?")[0] if self.start is None else self.url, self.start, self.end]
+        """Where it comes from, without the parts of an address that hold secrets or differ each time."""
+        address = without_secrets(self.url)
+        return [address.split("?")[0] if self.start is None else address, self.start, self.end]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Fetched:
 def store_of(table, source):
     """The folder that a source fetches to, for the path of the table of it: results/<experiment>/fetched/..."""
     return Path(table).parents[2] / "store" / "fetched" / source
+
+
+def without_secrets(url):
+    """An address without the name and password before its host. The text may be no address at all."""
+    return re.sub(r"^([\w+.-]+://)[^/?#]*@", r"\1", url)
 
 
 def is_address(url):

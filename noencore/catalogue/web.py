@@ -3,9 +3,11 @@
 import errno
 import http.client
 import re
+import string
 import urllib.error
 import urllib.request
-from urllib.parse import urlsplit
+from base64 import b64encode
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from noencore.catalogue.audio import BadAudio
 from noencore.catalogue.cut import check_audio
@@ -16,6 +18,8 @@ from noencore.errors import UserError
 BLOCK = 1 << 16  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REDIRECTS = 5
+# What sites call audio; binary/octet-stream is what Amazon's store calls a file of which it was told nothing.
+SOUND = r"audio/|video/|(application|binary)/(octet-stream|ogg|mp4|(x-)?(force-)?download)"
 
 
 def fetch_file(wanted, parts, guard):
@@ -33,7 +37,7 @@ def fetch_file(wanted, parts, guard):
     if done and mark.exists():
         headers |= {"Range": f"bytes={done}-", "If-Range": mark.read_text()}
     try:
-        with _opener().open(urllib.request.Request(wanted.url, headers=headers), timeout=guard.left) as answer:
+        with _opener().open(_request(wanted.url, headers), timeout=guard.left) as answer:
             _check_type(answer)
             continued = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {done}-")
             strong = answer.headers.get("ETag", "").startswith('"')  # a weak one says nothing about bytes
@@ -48,6 +52,18 @@ def fetch_file(wanted, parts, guard):
     except BadAudio as error:
         raise Failure("undecodable", error.reason) from None
     return part
+
+
+def _request(url, headers):
+    """What is asked for: what is not ASCII escaped; a name and password in a header that no redirect takes along."""
+    parts = urlsplit(url)
+    path, query = (quote(part, safe=string.punctuation) for part in (parts.path, parts.query))
+    host = parts.netloc.rpartition("@")[2]
+    request = urllib.request.Request(urlunsplit((parts.scheme, host, path, query, "")), headers=headers)
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        request.add_unredirected_header("Authorization", f"Basic {b64encode(pair.encode()).decode()}")
+    return request
 
 
 def _save(answer, part, done, guard):
@@ -68,7 +84,7 @@ def _save(answer, part, done, guard):
 
 def _check_type(answer):
     kind = answer.headers.get_content_type()
-    if "Content-Type" in answer.headers and not re.match(r"audio/|video/|application/(octet-stream|ogg|mp4)", kind):
+    if "Content-Type" in answer.headers and not re.match(SOUND, kind):
         raise Failure("wrong_type", f"{kind} where audio should be")
 
 

@@ -195,6 +195,7 @@ def test_a_selector_may_say_what_it_is_not():
     ("source", "change", "message"),
     [
         ("folder", {"path": ...}, "catalogue: 'path' is a required property"),
+        ("folder", {"path": "{Ann}"}, "catalogue.path: '{Ann}' does not match '^[^{}]*$'"),  # no WildcardError later on
         ("folder", {"paths": "x"}, "catalogue: unknown key 'paths'; known are clip_seconds, clips_per_work, licence,"),
         ("folder", {"named_works": 3}, "catalogue: unknown key 'named_works'"),
         ("folder", {"min_usable": 0}, "catalogue.min_usable: 0 is less than or equal to the minimum of 0"),

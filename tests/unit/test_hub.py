@@ -1,13 +1,15 @@
 """A released package is found wherever it lies, and nothing of it is unpickled but tensors and plain values."""
 
 import shutil
+import tracemalloc
+import zipfile
 
 import pytest
 import torch
 from standins import REVISION, write_bin
 
 from noencore.errors import UserError
-from noencore.hub import find_in_hub, find_package, read_config, read_package, read_state
+from noencore.hub import find_in_hub, find_package, pickles_in, read_config, read_package, read_state
 
 NAME, FOLDER = "someone/music", "models--someone--music"
 
@@ -85,6 +87,29 @@ def test_a_cut_file_is_named(released_home, tmp_path, share):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["state_dict/data.pkl", "state_dict/data/0"])
+def test_a_packed_archive_is_not_unpacked(tmp_path, name):
+    """A hundred megabytes in a hundred kilobytes; no released package packs anything."""
+    with zipfile.ZipFile(tmp_path / "x.bin", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr(name, bytes(100_000_000))
+    tracemalloc.start()
+    with pytest.raises(UserError, match=r"x\.bin: a packed archive, and no released package is one"):
+        read_package(tmp_path / "x.bin")
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("place", [b"PK\x01\x02", b"best_state"])
+def test_a_damaged_package_is_named(tmp_path, place):
+    """In its list of files, and in the pickle itself."""
+    torch.save({"best_state": {"a": torch.ones(3)}}, tmp_path / "x.bin")
+    content = (tmp_path / "x.bin").read_bytes()
+    (tmp_path / "x.bin").write_bytes(content.replace(place, b"damaged!!!"[: len(place)], 1))
+    with pytest.raises(UserError, match=r"x\.bin: not tensors and text") as caught:
+        pickles_in(tmp_path / "x.bin")
+    assert "\n" not in str(caught.value)
+
+
 def test_what_else_is_no_package_is_named(tmp_path):
     with pytest.raises(UserError, match=r"x\.bin: missing"):
         read_package(tmp_path / "x.bin")
@@ -99,7 +124,10 @@ def test_weights_are_a_dict_of_tensors(state):
         read_state("x.bin", {"best_state": state})
 
 
-@pytest.mark.parametrize("text", [None, "- a\n", "a: [", "a: ${", {"a": 1}])
+ALIASES = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30))
+
+
+@pytest.mark.parametrize("text", [None, ALIASES, "a: &a [*a]\n", "- a\n", "a: [", "a: ${", {"a": 1}])
 def test_a_config_is_a_mapping_in_yaml(text):
     with pytest.raises(UserError, match=r"x\.bin: its xp\.cfg is not the YAML text of a config") as caught:
         read_config("x.bin", {"xp.cfg": text})

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 
 import pandas as pd
 import pytest
@@ -94,6 +95,13 @@ def test_no_name_leads_out_of_the_root(root, name):
             assert (root / file).resolve().is_relative_to(root.resolve())
             assert ".." not in file.split("/")
             assert (root / file).read_bytes() == b"1234"
+
+
+@pytest.mark.parametrize(("there", "written"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_a_name_is_found_however_its_accents_are_written(root, there, written):
+    there, written = (unicodedata.normalize(form, "Ünë.wav") for form in (there, written))
+    (root / there).write_bytes(b"1234")
+    assert Place(root)(written) == (there, 4, "", "")
 
 
 def test_a_root_that_is_a_link_itself_is_followed(root):

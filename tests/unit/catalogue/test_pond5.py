@@ -110,9 +110,33 @@ def test_two_tracks_of_one_name_are_two_files(export):
     assert len({item.file for item in wanted(export(*rows))}) == 3
 
 
+def test_tracks_that_only_a_query_tells_apart_are_refused_as_it_may_be_a_ticket(export):
+    """One would be given the audio of the other, under its own artist."""
+    one, two = (
+        {"URL": f"https://files.example/get?id={n}", "Artist": artist} for n, artist in enumerate(["Ann", "Bob"])
+    )
+    settings = export(track(**one), track(**two), track("two.wav", **two))
+    listing = list_pond5(settings, "stock", Fetched())
+    assert listing["status"].tolist() == ["invalid", "invalid", ""]
+    assert "give each an ItemID" in listing["reason"][0]
+    assert [item.url for item in wanted(settings)] == [two["URL"]]
+    assert len(wanted(export(track(ItemID="1", **one), track(ItemID="2", **two)))) == 2
+    assert len(wanted(export(track(**one), track(**one, Description="The same again")))) == 1
+
+
+def test_a_name_and_password_in_an_address_are_in_no_listing_and_tell_nothing_apart(export):
+    rows = [track("", URL=f"https://ann:{word}@files.example/x.wav") for word in ("secret", "pass@word")]
+    listings = [list_pond5(export(row), "stock", Fetched()) for row in rows]
+    pd.testing.assert_frame_equal(*listings)
+    one, two = (wanted(export(row))[0] for row in rows)
+    assert (one.file, one.origin) == (two.file, two.origin)
+    assert "secret" not in str([listings[0].to_dict(), one.origin, one.file])
+
+
 @pytest.mark.parametrize(
     ("columns", "status"),
     [
+        ({"URL": "http://[x/a.wav", "OriginalFilename": ""}, "invalid"),
         ({"URL": "file:///etc/hostname"}, "invalid"),
         ({"URL": "/etc/hostname"}, "invalid"),
         ({"URL": "--config-location=x"}, "invalid"),

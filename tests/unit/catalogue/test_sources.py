@@ -2,8 +2,13 @@
 
 import json
 import os
+import re
+import unicodedata
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from noencore.catalogue.listing import LISTED
@@ -119,6 +124,43 @@ def test_metadata_in_the_folder_is_what_counts_first(music, suffix):
     assert manifests({"source": "folder", "path": str(path)}) == [str(manifest)]
 
 
+APART, TOGETHER = (unicodedata.normalize(form, "In/Ünë.wav") for form in ("NFD", "NFC"))
+
+
+@pytest.mark.parametrize(
+    ("there", "written"),
+    [
+        (APART, TOGETHER),  # copied from a Mac; and the other way round
+        (TOGETHER, APART),
+        ("In/a.wav", "In//./a.wav"),
+        ("In/a.wav", "In\\a.wav"),  # written on Windows, as the next one
+        ("In/a.wav", "In/A.WAV"),
+        ("In/a.wav", "In/a.wav "),
+        ("In/a.wav", "{real}/In/a.wav"),
+    ],
+)
+def test_metadata_finds_its_file_however_the_name_is_spelt(music, tmp_path, there, written):
+    """Else the file would stay with the artist of its folder, and the one who opts out would not be found."""
+    path = music(there)
+    (tmp_path / "link").symlink_to(path)
+    name = written.replace("{real}", str(path.resolve()))
+    pd.DataFrame({"file": [name], "artist": ["Ann"]}).to_csv(path / "metadata.csv", index=False)
+    rows = folder(tmp_path / "link")
+    assert rows[["artist", "status"]].to_numpy().tolist() == [["Ann", ""]]
+    (path / "metadata.csv").unlink()
+    (path / f"{os.path.splitext(written)[0]}.json" if there in (APART, TOGETHER) else path / "In/a.JSON").write_text(
+        '{"artist": "Ann"}'
+    )
+    assert folder(path)["artist"].tolist() == ["Ann"]
+
+
+def test_metadata_that_may_mean_one_of_two_files_means_neither(music):
+    path = music("In/a.wav", "In/A.wav")
+    (path / "metadata.csv").write_text("file,artist\nIn/a.WAV,Ann\nIn/A.wav,Bob\n")
+    assert folder(path)["artist"].to_dict() == {"In/A.wav": "Bob", "In/a.WAV": "Ann", "In/a.wav": "In"}
+    assert folder(path)["status"].to_dict() == {"In/A.wav": "", "In/a.WAV": "missing", "In/a.wav": ""}
+
+
 CSV = {"source": "csv", "columns": {"audio": "path", "caption": "words", "start": "from", "genre": "kind"}, **CUT}
 
 
@@ -156,7 +198,10 @@ def test_root_says_where_the_names_of_a_csv_start(music, tmp_path):
         ("list.csv", "path,words,from,kind\n", "has no rows"),
         ("list.csv", "", "not a readable csv file"),
         ("list.csv", "path,words,from,kind\na,b,c,d,e\n", "not a readable csv file"),
-        ("list.csv", b"path,words,from,kind\n\xff\xfe,b,c,d\n", "not a readable csv file"),
+        ("list.csv", b"path,words,from,kind\n\xff\xfe,b,c,d\n", "not in UTF-8 (invalid start byte); save it as UTF-8"),
+        ("list.csv", "path;words\na.wav;x, y\n", "separated by semicolons; save it with commas"),
+        ("list.tsv", "path,words\na.wav,x\n", "separated by commas; save it with tabs"),
+        ("list.csv", "path,words,from,kind,words\n", "two columns 'words'; remove or rename one"),
         ("list.jsonl", '{"path": "a.wav"}\n[1]\n', "list.jsonl:2: not a json object"),
         ("list.jsonl", "{" * 100000, "list.jsonl:1: not a json object"),
         ("list.parquet", b"PAR1 no", "not a readable parquet file"),
@@ -172,6 +217,69 @@ def test_a_manifest_that_cannot_be_read_is_one_line(music, name, content, messag
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_that_unpacks_to_a_hundred_million_rows_is_not_unpacked(music):
+    path = music("a.wav") / "list.parquet"
+    one = pa.DictionaryArray.from_arrays(pa.array(np.zeros(5_000_001, np.int32)), ["a.wav"])
+    table = pa.table(dict.fromkeys(("path", "words", "from", "kind"), one))
+    with pq.ParquetWriter(path, table.schema) as file:
+        file.write_table(table)
+        file.write_table(table)
+    assert path.stat().st_size < 1_000_000
+    with pytest.raises(UserError, match="has 10,000,002 rows; give a manifest of up to"):
+        list_source({**CSV, "path": str(path)})
+
+
+def test_a_manifest_with_the_audio_in_it_is_read_without(music, monkeypatch):
+    path = music("a.wav") / "metadata.parquet"
+    pd.DataFrame({"path": ["a.wav"], "words": ["x"], "from": [""], "kind": [""], "sound": [bytes(5000)]}).to_parquet(
+        path
+    )
+    monkeypatch.setattr("noencore.catalogue.tables.MOST_BYTES", 4000)
+    assert list_source({**CSV, "path": str(path)})["file"].tolist() == ["a.wav"]
+    with pytest.raises(UserError, match=r"GB of cells; leave out what is no text"):
+        folder(path.parent)
+
+
+def test_a_link_to_a_folder_elsewhere_is_a_row_and_not_followed(music, tmp_path):
+    path = music("Ann/a.wav")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/b.wav").write_bytes(b"1234")
+    (path / "Bob").symlink_to(tmp_path / "elsewhere")
+    (path / "Ann again").symlink_to(path / "Ann")
+    rows = folder(path)
+    assert rows["status"].to_dict() == {"Ann/a.wav": "", "Bob": "outside"}
+    assert "make it a part of `several`" in rows.loc["Bob", "reason"]
+
+
+def test_a_folder_that_cannot_be_read_is_a_row(music, monkeypatch):
+    path = music("Ann/a.wav", "Bob/b.wav")
+    scandir = os.scandir
+
+    def closed(place):
+        if str(place).endswith("Bob"):
+            raise PermissionError(13, "Permission denied", str(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert folder(path)["status"].to_dict() == {"Ann/a.wav": "", "Bob": "missing"}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["metadata.csv", "metadata.jsonl"], "has metadata.csv and metadata.jsonl; make one of them"),
+        (["metadata.csv", "Metadata.CSV"], "has Metadata.CSV and metadata.csv; make one"),
+        (["Metadata.csv"], "Metadata.csv: not read, for its capital letters; rename it to metadata.csv"),
+    ],
+)
+def test_metadata_that_would_not_be_read_is_an_error(music, names, message):
+    path = music("a.wav")
+    for name in names:
+        (path / name).write_text("file,artist\na.wav,Ann\n")
+    with pytest.raises(UserError, match=re.escape(message)):
+        folder(path)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Licensed addresses are fetched whole or with a reason, from a site on this machine that misbehaves in every way."""
 
+import base64
 import io
 import time
 import urllib.request
@@ -40,7 +41,10 @@ def fetch(site, tmp_path):
     return fetch_from
 
 
-@pytest.mark.parametrize("kind", ["audio/wav", "audio/x-wav", "application/octet-stream"])
+@pytest.mark.parametrize(
+    "kind",
+    [*("audio/wav", "audio/x-wav", "application/octet-stream"), "binary/octet-stream", "application/force-download"],
+)
 def test_a_good_answer_is_the_file(fetch, audio, tmp_path, kind):
     row = fetch(Answer(audio, kind))
     assert (row["status"], row["bytes"]) == ("ok", len(audio))
@@ -176,3 +180,28 @@ def test_tickets_are_in_no_reason_and_no_journal(site, tmp_path):
     row = fetch_all([Wanted("x.wav", url)], tmp_path, fetch_file, TERMS).loc[0]
     assert row["status"] == "forbidden"
     assert "secret" not in row["reason"] + (tmp_path / "fetched.jsonl").read_text()
+
+
+def test_a_name_and_password_in_the_address_are_sent_to_its_host_and_written_nowhere(site, audio, tmp_path):
+    site.requests.clear()
+    site.serve("/y.wav", Answer(audio))
+    address = site.serve("/x.wav", Answer(status=302, headers={"Location": "/y.wav"})).replace(
+        "://", "://ann:se%3Acret@"
+    )
+    row = fetch_all([Wanted("x.wav", address)], tmp_path, fetch_file, TERMS).loc[0]
+    assert row["status"] == "ok"
+    sent = [headers.get("Authorization") for _, headers in site.requests]
+    assert sent == [f"Basic {base64.b64encode(b'ann:se:cret').decode()}", None]
+    assert "cret" not in row["reason"] + (tmp_path / "fetched.jsonl").read_text()
+
+
+def test_a_password_is_in_no_reason(tmp_path):
+    row = fetch_all([Wanted("x.wav", "http://ann:secret@x.invalid/x.wav")], tmp_path, fetch_file, TERMS).loc[0]
+    assert row["status"] == "connection"
+    assert "secret" not in row["reason"] + (tmp_path / "fetched.jsonl").read_text()
+
+
+def test_an_address_may_have_letters_of_any_language(site, audio, tmp_path):
+    site.serve("/Bj%C3%B6rk%20(1).wav", Answer(audio))
+    row = fetch_all([Wanted("x.wav", f"{site.url}/Björk%20(1).wav?näme=ü")], tmp_path, fetch_file, TERMS).loc[0]
+    assert (row["status"], row["reason"]) == ("ok", "")
