@@ -21,7 +21,8 @@ HARMED = (
 RULE = (
     "Among the recipes that have not diverged, have moved forget towards gold and not beyond it (the interval of the "
     "share of memorisation left, and the share of every seed, is below 100 %), and harm neither remain nor utility: "
-    "those that are shown to keep both come first, and among them the one that leaves the smallest share. " + HARMED
+    "those that are shown to keep both come first, and among them the one whose share is nearest to gold's 0 %. "
+    + HARMED
 )
 RULE_WITHOUT_GOLD = (
     "Among the recipes that have not diverged, are shown to make forget less likely than it is to the target, and harm "
@@ -133,7 +134,7 @@ def recommend(judged, evidence):
         return {"recipe": None, "rule": rule, "reason": f"No recipe qualifies: {why}." if why else "No recipe was run."}
 
     def order(verdict):
-        least = verdict.forgotten.value if evidence.has_gold else verdict.remain.value
+        least = abs(verdict.forgotten.value) if evidence.has_gold else verdict.remain.value
         return _unshown(verdict), least
 
     best = min(fit, key=order)

@@ -126,6 +126,15 @@ class TestRecommended:
         assert "40" in made["reason"]
         assert "2 recipes of 2 qualified" in made["reason"]
 
+    def test_to_overshoot_is_no_smaller_share(self, make):
+        """One seed of npo_kl went far beyond gold, the other did not: its mean share is below 0, and further off."""
+        models = {"ga-0": {"forget": 2.98}, "npo_kl-0": {"forget": 3.9}, "npo_kl-1": {"forget": 2.98}}
+        made = make(models)
+        assert of(made, "npo_kl")["forgotten"]["value"] < 0
+        assert of(made, "npo_kl")["forgotten"]["verdict"] == "undecided"
+        assert made["recommended"]["recipe"] == "ga"
+        assert "2 recipes of 2 qualified" in made["recommended"]["reason"]
+
     def test_to_keep_both_goes_before_the_share(self, make):
         """ga is undecided on utility: its noisy difference is no harm and no proof of none."""
         models = {"ga-0": {"forget": 2.9}, "npo_kl-0": {"forget": 2.3}}
