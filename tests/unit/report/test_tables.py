@@ -67,10 +67,21 @@ def test_text_is_never_markup(tmp_path):
     body = tex.split("\\midrule\n")[1].split("\\bottomrule")[0].splitlines()
     assert len(body) == 3
     for line in body:  # every special character is escaped, so that the cells are divided where they should be
-        bare = re.sub(r"\\textbackslash ?|\\textasciitilde ?|\\textasciicircum ?|\\[&%$#_{}]|\\space", "", line)
+        named = r"\\textbackslash ?|\\textasciitilde ?|\\textasciicircum ?|\\text(less|greater|bar){}"
+        bare = re.sub(rf"{named}|\\[&%$#_{{}}]|\\space", "", line)
         assert bare.count("&") == len(rows[0]) - 1
         assert not re.search(r"[%$#_{}~^]", bare)
         assert re.findall(r"\\\S*", bare) == ["\\\\"]
+
+
+def test_latex_prints_less_and_greater_as_they_are(tmp_path):
+    """In its default font `<` is an inverted exclamation mark: of a p below 0.001 the sign has to be named."""
+    frame = pd.DataFrame({"p_holm": [1e-9, 0.5], "status": ["too few clips: 4 < 5", "a > b | c"]})
+    _, md, tex = written(tmp_path, frame)
+    assert r"\textless{} 0.001 & too few clips: 4 \textless{} 5" in tex
+    assert r"a \textgreater{} b \textbar{} c" in tex
+    assert not re.search(r"[<>|]", tex)
+    assert "< 0.001" in md
 
 
 @pytest.mark.parametrize("rows", [1, LONG, LONG + 1])
