@@ -186,6 +186,8 @@ class TestRecommended:
         made = make({"none-0": {}})
         assert of(made, "none")["control"]
         assert made["recommended"]["recipe"] is None
+        assert made["recommended"]["reason"] == "No recipe that takes steps was run."
+        assert ONE_SEED not in made["notes"]
 
 
 def test_a_diverged_recipe_is_named_and_not_judged(make):
@@ -223,6 +225,7 @@ class TestWithoutGold:
         assert verdict_of["ga"]["value"] == pytest.approx(0.5, abs=0.02)
         assert "gold" not in json.dumps(made["recipes"])
         assert made["memorised"] is None
+        assert not any(word in " ".join(made["notes"]) for word in ("share", "as gold"))
 
     def test_the_recipe_to_take_has_made_forget_less_likely_at_the_least_cost(self, make):
         models = {"ga-0": HALF | {"remain": 2.01}, "npo_kl-0": {"forget": 2.4, "remain": 1.99}}
