@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from noencore.report.captions import SHOWN, counts, in_words, left_out
+from noencore.report.captions import SHOWN, counts, in_words, left_out, no_steps
 from noencore.report.evidence import figure_of
 from noencore.report.parts import Axis, Guide, Panel, Series
 from noencore.report.phrases import listed
@@ -140,7 +140,7 @@ def _cost_panel(evidence, name, reference, seconds, anew):
     limits = (min(places) / 1.4, max(places) * 1.4) if places else None
     x = Axis("seconds of a model", log=True, ticks=_log_ticks(places), limits=limits)
     y = Axis(f"NLL on {name} less {reference}'s, {NATS}")
-    note = in_words(found) or ("" if series else "no recipe takes a step")
+    note = in_words(found) or ("" if series else no_steps(evidence))
     return Panel(f"{name} gap", x, y, tuple(series), tuple(guides) if series else (), note), found
 
 

@@ -142,9 +142,13 @@ def layout(figure, columns, styles, narrow=False):
         row, column = divmod(number, columns)
         left, top = column * (width + GAP), 1 - (row * (inside + ABOVE + BELOW) + ABOVE) / height
         name = "" if number == 0 else number + 1
-        same = column and panel.y.ticks and panel.y == figure.panels[number - 1].y
-        made[f"xaxis{name}"] = axis(panel.x, [left, left + width], f"y{name}")
-        made[f"yaxis{name}"] = axis(panel.y, [top - inside / height, top], f"x{name}") | {"showticklabels": not same}
+        before = figure.panels[number - 1]
+        same = column and panel.y.ticks and panel.y == before.y and bool(before.series)
+        drawn = {"visible": bool(panel.series)}  # plotly would make up numbers for the axes of an empty panel
+        made[f"xaxis{name}"] = axis(panel.x, [left, left + width], f"y{name}") | drawn
+        made[f"yaxis{name}"] = (
+            axis(panel.y, [top - inside / height, top], f"x{name}") | drawn | {"showticklabels": not same}
+        )
         made["shapes"] += [shape(guide, name, styles) for guide in panel.guides]
         made["annotations"] += texts(panel, left, top)
     for guide in figure.named_guides() if figure.legend else []:

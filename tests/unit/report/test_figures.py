@@ -169,6 +169,16 @@ def test_cost_leaves_out_what_took_no_step_and_says_so():
     assert all(low < place < high for place, _ in figure.panels[0].x.ticks) or low < 5 < high
 
 
+@pytest.mark.parametrize("name", ["curves", "cost"])
+def test_where_nothing_is_drawn_the_panels_say_why(name):
+    def notes(**run):
+        return {panel.note for panel in FIGURES[name](a_run(**run)).panels}
+
+    assert notes(recipes=("none",)) == {"no recipe takes steps"}
+    assert notes(diverged=("ga-0", "ga-1", "rl-0", "rl-1")) == {"all recipes that take steps diverged"}
+    assert notes() == {""}
+
+
 @pytest.mark.parametrize("name", ["codebooks", "association", "distances"])
 def test_no_caption_says_that_what_a_single_interval_leaves_out_is_a_difference(name):
     """Of the default run's bars that leave out the target, Holm's correction calls two in five undecided."""
