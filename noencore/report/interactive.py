@@ -12,7 +12,7 @@ PIXELS = 82  # an inch of a panel's height
 ABOVE, BELOW = 34, 62  # pixels for a panel's title, and for its ticks and labels
 DIGITS = 4
 TITLE, NOTE = 14, 12  # pixels of a line
-CHARACTERS = 80  # of titles in a row of panels; notes are smaller and have a quarter more
+CHARACTERS = 84  # of titles in a row of panels; notes are smaller and have a quarter more
 LONGEST = 44  # characters of a title on a screen of 400
 CROWDED = 14  # recipes from which on signs and names are smaller
 

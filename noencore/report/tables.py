@@ -32,7 +32,7 @@ def write_table(frame, csv):
     shown = readable(frame)
     for suffix, text in ((".md", markdown(shown)), (".tex", latex(shown))):
         with atomic(Path(csv).with_suffix(suffix)) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
 
 
 def readable(frame):

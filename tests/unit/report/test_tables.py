@@ -1,6 +1,9 @@
 """Tables for people: the csv is whole, and what stands in a cell is text in Markdown and in LaTeX."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -122,6 +125,20 @@ def test_the_table_of_costs_is_written_without_versions(tmp_path):
     assert "2.9.0" in csv
     assert markdown_rows(md)[0] == ["model", "recipe", "seconds", "device_name", "seconds_over_gold"]
     assert markdown_rows(md)[3] == ["ga-0", "ga", "5", "A \\| B", "0.5"]
+
+
+def test_files_are_utf8_whatever_the_locale(tmp_path):
+    """A cluster's locale may know no ±; the page reads UTF-8."""
+    program = (
+        "import sys, pandas as pd; from noencore.report.tables import write_table\n"
+        "write_table(pd.DataFrame({'nll': [2.3], 'nll_sd': [0.01]}), sys.argv[1])"
+    )
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "table.csv"], env={**os.environ, **ascii_alone}, check=True
+    )
+    for kind in ("md", "tex"):
+        assert "2.300 ± 0.010" in (tmp_path / f"table.{kind}").read_text(encoding="utf-8")
 
 
 def test_a_table_without_rows_has_its_head(tmp_path):
