@@ -47,6 +47,11 @@ def left_out(evidence, estimates):
     return " ".join(said)
 
 
+def no_steps(evidence):
+    """Why there is no recipe to draw that took steps."""
+    return "all recipes that take steps diverged" if evidence.diverged else "no recipe takes steps"
+
+
 def _span(numbers):
     """`12`, or `10 to 12`."""
     if not numbers:

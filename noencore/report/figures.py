@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from noencore.report.captions import counts, left_out
+from noencore.report.captions import counts, left_out, no_steps
 from noencore.report.evidence import figure_of
 from noencore.report.forest import EXPLAINED, forest_size, row_panel
 from noencore.report.gaps import NATS, cost, tradeoff
@@ -31,9 +31,7 @@ def curves(evidence):
     run = run.assign(recipe=run["model"].map(of_model["recipe"]))
     picked = of_model.get("picked_step", {})
     panels = [
-        _curves_panel(name, run[run["set"] == name], evidence.unlearned, picked)
-        for name in SETS
-        if (run["set"] == name).any()
+        _curves_panel(evidence, name, run[run["set"] == name], picked) for name in SETS if (run["set"] == name).any()
     ]
     caption = [
         "NLL on dev clips during each unlearn job, one line a model; the sign is where its weights were taken.",
@@ -127,10 +125,10 @@ def distances(evidence):
     return figure_of(evidence, "distances", title, caption, panels, columns, size, everything, legend=False)
 
 
-def _curves_panel(name, run, recipes, picked):
+def _curves_panel(evidence, name, run, picked):
     """One set's curves of the recipes that take steps. picked: model -> step of the weights that were kept."""
     series = []
-    for (recipe, model), points in run[run["recipe"].isin(recipes)].groupby(["recipe", "model"], sort=False):
+    for (recipe, model), points in run[run["recipe"].isin(evidence.unlearned)].groupby(["recipe", "model"], sort=False):
         if len(points) < 2:
             continue
         steps, nlls = tuple(points["step"]), tuple(points["nll"])
@@ -145,7 +143,7 @@ def _curves_panel(name, run, recipes, picked):
         if len(nlls := run.loc[run["recipe"] == kind, "nll"])
     ]
     title, y = f"{name} ({run['n'].max()} clips)", Axis(f"NLL on dev, {NATS}")
-    return Panel(title, Axis("step"), y, tuple(series), tuple(guides), "" if series else "no recipe takes steps")
+    return Panel(title, Axis("step"), y, tuple(series), tuple(guides), "" if series else no_steps(evidence))
 
 
 def _floor(evidence, embedding, set_name):

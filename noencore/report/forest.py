@@ -7,8 +7,9 @@ from noencore.report.parts import Axis, Guide, Panel, Series
 
 EXPLAINED = (
     "A row a recipe: the large sign is the mean of its models, small signs are single models (seeds). Bars are 95 %"
-    " intervals of the difference from the target, paired, over works and seeds, drawn around the mean: one that does"
-    " not reach the target's line differs from it. Gold's line is a band where its models differ."
+    " intervals of the difference from the target, paired, over works and seeds, drawn around the mean. Where one"
+    " reaches the target's line no difference is shown; where none does, the table of comparisons says which are left"
+    " after Holm's correction for all tests. Gold's line is a band where its models differ."
 )
 SPREAD = 0.27  # of the models of a recipe about its row
 

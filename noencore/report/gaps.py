@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from noencore.report.captions import SHOWN, counts, in_words, left_out
+from noencore.report.captions import SHOWN, counts, in_words, left_out, no_steps
 from noencore.report.evidence import figure_of
 from noencore.report.parts import Axis, Guide, Panel, Series
 from noencore.report.phrases import listed
@@ -11,11 +11,12 @@ NLL = "nll_caption"
 NATS = "nats a token"
 PERFECT = {
     "gold": "Gold is at 0, 0, as perfect unlearning would be.",
-    "target": "The target is at 0, 0: further right, more is forgotten. How far is enough only gold could tell.",
+    "target": "The target is at 0, 0: further right, forget is less likely. Whether it is forgotten, and how far is"
+    " enough, only gold could tell.",
 }
 AIM = {
     "gold": "on the left the forget gap, on the right the change of utility; both are best at 0.",
-    "target": "on the left the rise on forget, 0 where nothing is forgotten; on the right that on utility, best at 0.",
+    "target": "on the left the rise on forget, 0 where nothing has changed; on the right that on utility, best at 0.",
 }
 SIGNS = (
     "Large signs are means of a recipe's models, small signs are single models (seeds). Bars are 95 % intervals of the"
@@ -49,7 +50,7 @@ def tradeoff(evidence):
         left_out(evidence, everything),
     ]
     panel = Panel("", x, y, tuple(series), (*zero, *band), in_words(everything))
-    title = "What was forgotten, and at what price"
+    title = f"What {'was forgotten' if reference == 'gold' else 'changed on forget'}, and at what price"
     return figure_of(evidence, "tradeoff", title, caption, [panel], 1, (5.6, 4.6), everything)
 
 
@@ -139,7 +140,7 @@ def _cost_panel(evidence, name, reference, seconds, anew):
     limits = (min(places) / 1.4, max(places) * 1.4) if places else None
     x = Axis("seconds of a model", log=True, ticks=_log_ticks(places), limits=limits)
     y = Axis(f"NLL on {name} less {reference}'s, {NATS}")
-    note = in_words(found) or ("" if series else "no recipe takes a step")
+    note = in_words(found) or ("" if series else no_steps(evidence))
     return Panel(f"{name} gap", x, y, tuple(series), tuple(guides) if series else (), note), found
 
 

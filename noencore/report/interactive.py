@@ -3,6 +3,7 @@
 import html
 import json
 import math
+from textwrap import wrap
 
 from noencore.report.palette import NEUTRAL, style_of
 
@@ -10,6 +11,9 @@ GAP = 0.075  # between columns, of the width
 PIXELS = 82  # an inch of a panel's height
 ABOVE, BELOW = 34, 62  # pixels for a panel's title, and for its ticks and labels
 DIGITS = 4
+TITLE, NOTE = 14, 12  # pixels of a line
+CHARACTERS = 84  # of titles in a row of panels; notes are smaller and have a quarter more
+LONGEST = 44  # characters of a title on a screen of 400
 CROWDED = 14  # recipes from which on signs and names are smaller
 
 
@@ -120,7 +124,10 @@ def layout(figure, columns, styles, narrow=False):
     """Panels in rows of so many; the height is in pixels, the width the page's. narrow: the legend goes below."""
     rows = -(-len(figure.panels) // columns)
     inside = figure.size[1] * PIXELS
-    height = rows * (inside + ABOVE + BELOW)
+    lines = [lines_of(panel, columns) for panel in figure.panels]
+    titles, notes = (max([1, *map(len, part)]) for part in zip(*lines))
+    above = ABOVE + (titles - 1) * TITLE + (notes - 1) * NOTE
+    height = rows * (inside + above + BELOW)
     below = legend_height(figure) if figure.legend and narrow else 0
     made = {
         "height": round(height + below) + 10,
@@ -140,13 +147,17 @@ def layout(figure, columns, styles, narrow=False):
     width = (1 - GAP * (columns - 1)) / columns
     for number, panel in enumerate(figure.panels):
         row, column = divmod(number, columns)
-        left, top = column * (width + GAP), 1 - (row * (inside + ABOVE + BELOW) + ABOVE) / height
+        left, top = column * (width + GAP), 1 - (row * (inside + above + BELOW) + above) / height
         name = "" if number == 0 else number + 1
-        same = column and panel.y.ticks and panel.y == figure.panels[number - 1].y
-        made[f"xaxis{name}"] = axis(panel.x, [left, left + width], f"y{name}")
-        made[f"yaxis{name}"] = axis(panel.y, [top - inside / height, top], f"x{name}") | {"showticklabels": not same}
+        before = figure.panels[number - 1]
+        same = column and panel.y.ticks and panel.y == before.y and bool(before.series)
+        drawn = {"visible": bool(panel.series)}  # plotly would make up numbers for the axes of an empty panel
+        made[f"xaxis{name}"] = axis(panel.x, [left, left + width], f"y{name}") | drawn
+        made[f"yaxis{name}"] = (
+            axis(panel.y, [top - inside / height, top], f"x{name}") | drawn | {"showticklabels": not same}
+        )
         made["shapes"] += [shape(guide, name, styles) for guide in panel.guides]
-        made["annotations"] += texts(panel, left, top)
+        made["annotations"] += texts(*lines[number], left, top, 2 + notes * NOTE)
     for guide in figure.named_guides() if figure.legend else []:
         next(one for one in made["shapes"] if one["name"] == html.escape(guide.label))["showlegend"] = True
     return made
@@ -194,12 +205,16 @@ def shape(guide, name, styles):
     return made | {"fillcolor": colour, "opacity": 0.3, "line": {"width": 0}}
 
 
-def texts(panel, left, top):
-    """The panel's title, and its note: under the title, or in the middle of an empty panel."""
+def lines_of(panel, columns):
+    """Lines of the panel's title and of its note that fit into one of so many columns."""
+    title = min(CHARACTERS // columns, LONGEST)
+    return wrap(panel.title, title), wrap(panel.note, title * 5 // 4)
+
+
+def texts(title, note, left, top, rise):
+    """The title's lines, `rise` pixels above a panel, and its note's right above it."""
     at = {"xref": "paper", "yref": "paper", "showarrow": False, "x": round(left, 5), "y": round(top, 5)}
-    said = [at | {"text": f"<b>{html.escape(panel.title)}</b>", "xanchor": "left", "yanchor": "bottom", "yshift": 14}]
-    if panel.note:
-        said.append(
-            at | {"text": html.escape(panel.note), "xanchor": "left", "yanchor": "bottom", "font": {"size": 10}}
-        )
-    return [one for one in said if one["text"] != "<b></b>"]
+    at |= {"xanchor": "left", "yanchor": "bottom", "align": "left"}
+    title, note = ("<br>".join(map(html.escape, lines)) for lines in (title, note))
+    said = [at | {"text": f"<b>{title}</b>", "yshift": rise}] if title else []
+    return said + ([at | {"text": note, "font": {"size": 10}}] if note else [])

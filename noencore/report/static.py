@@ -75,7 +75,7 @@ def draw_panel(axes, panel, styles, width):
         draw_guide(axes, guide, styles)
     for series in panel.series:
         draw_series(axes, series, styles[series.recipe])
-    axes.set_title(panel.title)
+    axes.set_title(fill(panel.title, int(width * 12)))
     axes.set_xlabel("\n".join(filter(None, [panel.x.label, panel.series and fill(panel.note, int(width * 15))])))
     axes.set_ylabel(panel.y.label)
     for axis, of_axis, name in ((panel.x, axes.xaxis, "x"), (panel.y, axes.yaxis, "y")):

@@ -17,6 +17,8 @@ CSV_ONLY = {
 }
 INTERVAL = "value [95 % interval]"
 LONG = 40  # rows; a longer table goes over several pages
+# LaTeX's default font has other signs in their places: "< 0.001" would be printed as "¡ 0.001".
+NOT_IN_OT1 = str.maketrans({"<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}"})
 
 
 def write_table(frame, csv):
@@ -30,7 +32,7 @@ def write_table(frame, csv):
     shown = readable(frame)
     for suffix, text in ((".md", markdown(shown)), (".tex", latex(shown))):
         with atomic(Path(csv).with_suffix(suffix)) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, encoding="utf-8")
 
 
 def readable(frame):
@@ -66,7 +68,7 @@ def latex(shown):
     style = shown.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
     columns = "".join("r" if _is_number(shown[name]) else "l" for name in shown)
     text = style.to_latex(hrules=True, column_format=columns, environment="longtable" if long else None)
-    return f"% \\usepackage{{booktabs{',longtable' if long else ''}}}\n{text}"
+    return f"% \\usepackage{{booktabs{',longtable' if long else ''}}}\n{text.translate(NOT_IN_OT1)}"
 
 
 def _mean(value, spread):

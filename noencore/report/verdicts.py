@@ -21,7 +21,8 @@ HARMED = (
 RULE = (
     "Among the recipes that have not diverged, have moved forget towards gold and not beyond it (the interval of the "
     "share of memorisation left, and the share of every seed, is below 100 %), and harm neither remain nor utility: "
-    "those that are shown to keep both come first, and among them the one that leaves the smallest share. " + HARMED
+    "those that are shown to keep both come first, and among them the one whose share is nearest to gold's 0 %. "
+    + HARMED
 )
 RULE_WITHOUT_GOLD = (
     "Among the recipes that have not diverged, are shown to make forget less likely than it is to the target, and harm "
@@ -38,6 +39,10 @@ INTERVALS = (
     "count works, and the verdict asks that every seed of the recipe agrees. Kept and as gold are shown by equivalence "
     "tests at 5 %, never inferred from a difference that was not found."
 )
+INTERVALS_WITHOUT_GOLD = (
+    "Intervals are of 95 %. Those of differences count works and seeds of models, those of an AUC are of one model. "
+    "Kept and unchanged are shown by equivalence tests at 5 %, never inferred from a difference that was not found."
+)
 ONE_SEED = "Every recipe has one unlearn seed: the verdicts are about these models, and other seeds may differ."
 
 
@@ -51,8 +56,8 @@ def verdicts(spec, evidence, split, parameters):
         recipe_verdict(evidence, recipe, models, not takes_steps(spec["recipes"][recipe]))
         for recipe, models in recipe_models(spec["models"]).items()
     ]
-    notes = [INTERVALS] if evidence.has_gold else [NO_GOLD, INTERVALS]
-    if judged and all(verdict.n_seeds == 1 for verdict in judged if not verdict.control):
+    notes = [INTERVALS] if evidence.has_gold else [NO_GOLD, INTERVALS_WITHOUT_GOLD]
+    if {verdict.n_seeds for verdict in judged if not verdict.control} == {1}:
         notes.append(ONE_SEED)
     return {
         "experiment": spec["experiment"],
@@ -130,10 +135,11 @@ def recommend(judged, evidence):
         reasons = [f"{recipe} {reason}" for recipe, reason in objections.items()]
         further = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
         why = "; ".join([*reasons[:SHOWN], *further])
-        return {"recipe": None, "rule": rule, "reason": f"No recipe qualifies: {why}." if why else "No recipe was run."}
+        reason = f"No recipe qualifies: {why}." if why else "No recipe that takes steps was run."
+        return {"recipe": None, "rule": rule, "reason": reason}
 
     def order(verdict):
-        least = verdict.forgotten.value if evidence.has_gold else verdict.remain.value
+        least = abs(verdict.forgotten.value) if evidence.has_gold else verdict.remain.value
         return _unshown(verdict), least
 
     best = min(fit, key=order)

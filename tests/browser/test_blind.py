@@ -86,6 +86,20 @@ def test_names_and_what_gives_them_away_are_hidden(page):
         assert not any(picture.is_visible() for picture in article.locator("[data-take]:has(select) img").all())
 
 
+def test_what_was_done_to_a_player_before_does_not_tell_which_it_is(visit):
+    page = visit(**RUN)
+    heard = """() => Promise.all([...document.querySelectorAll("[data-recipe=ga] audio")].map(player => {
+        Object.assign(player, {volume: 0.5, muted: true, playbackRate: 2, currentTime: 0.2});
+        return new Promise(done => player.addEventListener("seeked", done, {once: true}));
+    }))"""
+    states = """() => [...new Set([...document.querySelectorAll("audio")].map(
+        player => [player.currentTime, player.volume, player.muted, player.playbackRate].join()))]"""
+    page.evaluate(heard)
+    assert set(page.evaluate(states)) == {"0,1,false,1", "0.2,0.5,true,2"}
+    page.click("#blind")
+    assert page.evaluate(states) == ["0,1,false,1"]
+
+
 def test_the_order_is_another_for_each_clip_and_listener(page, takes, visit):
     mine = orders(page, takes)
     assert all(sorted(order) == sorted(RECIPES) for order in mine.values())

@@ -36,4 +36,4 @@ record = Record(
     packages={name: version(name) for name in ("numpy", "pandas", "scipy", "matplotlib", "plotly")},
 )
 with atomic(snakemake.output.methods) as temporary:
-    temporary.write_text(methods_text(record))
+    temporary.write_text(methods_text(record), encoding="utf-8")

@@ -48,6 +48,12 @@
     take.querySelector("audio").setAttribute("aria-label", `${name}, ${title}`);
   };
 
+  /** A player as it was when the page was opened: how far it was heard, or how loud, would tell which one it is. */
+  const restore = (player) => {
+    player.pause();
+    Object.assign(player, { currentTime: 0, volume: 1, muted: false, playbackRate: 1 });
+  };
+
   const isAsked = (take) => take.dataset.recipe !== "original";
   const placeOf = (take) => {
     const { clip, evalSeed } = take.closest("article").dataset;
@@ -65,7 +71,7 @@
       const asked = takes.filter(isAsked);
       const order = on ? shuffled(asked, random) : asked;
       order.forEach((take, at) => rename(take, on ? letter(at) : names.get(take)));
-      takes.forEach((take) => take.querySelector("audio").pause());
+      takes.forEach((take) => restore(take.querySelector("audio")));
       clip.querySelector(".takes").append(...takes.filter((take) => !isAsked(take)), ...order);
       asked.forEach((take) => (take.querySelector(".asks").hidden = !on));
     }

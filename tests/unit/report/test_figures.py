@@ -73,7 +73,8 @@ def test_without_gold_the_target_takes_its_place():
     assert mean_of(figure, "target").x == (0,)
     assert mean_of(figure, "ga").x == pytest.approx((0.11,))
     assert "gold" not in figure.panels[0].x.label
-    assert "How far is enough only gold could tell" in figure.caption
+    assert "Whether it is forgotten, and how far is enough, only gold could tell" in figure.caption
+    assert "forgotten" not in figure.title
     assert "Nearest" not in figure.caption
     assert [guide.label for guide in FIGURES["cost"](a_run(gold=0)).panels[0].guides] == ["target"]
 
@@ -166,6 +167,24 @@ def test_cost_leaves_out_what_took_no_step_and_says_so():
     assert mean_of(figure, "ga").x == (5,)
     low, high = figure.panels[0].x.limits
     assert all(low < place < high for place, _ in figure.panels[0].x.ticks) or low < 5 < high
+
+
+@pytest.mark.parametrize("name", ["curves", "cost"])
+def test_where_nothing_is_drawn_the_panels_say_why(name):
+    def notes(**run):
+        return {panel.note for panel in FIGURES[name](a_run(**run)).panels}
+
+    assert notes(recipes=("none",)) == {"no recipe takes steps"}
+    assert notes(diverged=("ga-0", "ga-1", "rl-0", "rl-1")) == {"all recipes that take steps diverged"}
+    assert notes() == {""}
+
+
+@pytest.mark.parametrize("name", ["codebooks", "association", "distances"])
+def test_no_caption_says_that_what_a_single_interval_leaves_out_is_a_difference(name):
+    """Of the default run's bars that leave out the target, Holm's correction calls two in five undecided."""
+    caption = FIGURES[name](a_run()).caption
+    assert "differs from it" not in caption
+    assert "Holm's correction" in caption
 
 
 def test_captions_count_clips_and_works():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import combinations
 
 import pytest
 from run_tables import a_run
@@ -9,7 +10,7 @@ from run_tables import a_run
 from noencore.report.figures import FIGURES
 from noencore.report.interactive import short, to_plotly
 from noencore.report.palette import style_of
-from noencore.report.static import draw, write_static
+from noencore.report.static import SETTINGS, draw, write_static
 
 HOSTILE = "<b>ga</b> $x_1$ %{y} Ünïcode"
 
@@ -24,6 +25,22 @@ def test_the_same_tables_give_the_same_bytes(name, tmp_path):
         assert one.startswith(start)
         assert one == two
     assert to_plotly(figure) == to_plotly(FIGURES[name](a_run()))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_title_of_a_panel_reaches_into_the_next_or_out_of_the_picture(name):
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.text import Text
+
+    with rc_context(SETTINGS):
+        drawn = draw(FIGURES[name](a_run()))
+        FigureCanvasAgg(drawn).draw()
+    titles = {axes.get_title("left") for axes in drawn.axes} - {""}
+    boxes = [text.get_window_extent() for text in drawn.findobj(Text) if text.get_text() in titles]
+    assert len(boxes) == len(titles)
+    assert all(box.x1 <= drawn.bbox.x1 for box in boxes)
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_text_is_drawn_as_paths_in_svg_and_kept_as_text_in_pdf(tmp_path):

@@ -1,6 +1,9 @@
 """Tables for people: the csv is whole, and what stands in a cell is text in Markdown and in LaTeX."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -67,10 +70,21 @@ def test_text_is_never_markup(tmp_path):
     body = tex.split("\\midrule\n")[1].split("\\bottomrule")[0].splitlines()
     assert len(body) == 3
     for line in body:  # every special character is escaped, so that the cells are divided where they should be
-        bare = re.sub(r"\\textbackslash ?|\\textasciitilde ?|\\textasciicircum ?|\\[&%$#_{}]|\\space", "", line)
+        named = r"\\textbackslash ?|\\textasciitilde ?|\\textasciicircum ?|\\text(less|greater|bar){}"
+        bare = re.sub(rf"{named}|\\[&%$#_{{}}]|\\space", "", line)
         assert bare.count("&") == len(rows[0]) - 1
         assert not re.search(r"[%$#_{}~^]", bare)
         assert re.findall(r"\\\S*", bare) == ["\\\\"]
+
+
+def test_latex_prints_less_and_greater_as_they_are(tmp_path):
+    """In its default font `<` is an inverted exclamation mark: of a p below 0.001 the sign has to be named."""
+    frame = pd.DataFrame({"p_holm": [1e-9, 0.5], "status": ["too few clips: 4 < 5", "a > b | c"]})
+    _, md, tex = written(tmp_path, frame)
+    assert r"\textless{} 0.001 & too few clips: 4 \textless{} 5" in tex
+    assert r"a \textgreater{} b \textbar{} c" in tex
+    assert not re.search(r"[<>|]", tex)
+    assert "< 0.001" in md
 
 
 @pytest.mark.parametrize("rows", [1, LONG, LONG + 1])
@@ -111,6 +125,20 @@ def test_the_table_of_costs_is_written_without_versions(tmp_path):
     assert "2.9.0" in csv
     assert markdown_rows(md)[0] == ["model", "recipe", "seconds", "device_name", "seconds_over_gold"]
     assert markdown_rows(md)[3] == ["ga-0", "ga", "5", "A \\| B", "0.5"]
+
+
+def test_files_are_utf8_whatever_the_locale(tmp_path):
+    """A cluster's locale may know no ±; the page reads UTF-8."""
+    program = (
+        "import sys, pandas as pd; from noencore.report.tables import write_table\n"
+        "write_table(pd.DataFrame({'nll': [2.3], 'nll_sd': [0.01]}), sys.argv[1])"
+    )
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "table.csv"], env={**os.environ, **ascii_alone}, check=True
+    )
+    for kind in ("md", "tex"):
+        assert "2.300 ± 0.010" in (tmp_path / f"table.{kind}").read_text(encoding="utf-8")
 
 
 def test_a_table_without_rows_has_its_head(tmp_path):

@@ -126,6 +126,15 @@ class TestRecommended:
         assert "40" in made["reason"]
         assert "2 recipes of 2 qualified" in made["reason"]
 
+    def test_to_overshoot_is_no_smaller_share(self, make):
+        """One seed of npo_kl went far beyond gold, the other did not: its mean share is below 0, and further off."""
+        models = {"ga-0": {"forget": 2.98}, "npo_kl-0": {"forget": 3.9}, "npo_kl-1": {"forget": 2.98}}
+        made = make(models)
+        assert of(made, "npo_kl")["forgotten"]["value"] < 0
+        assert of(made, "npo_kl")["forgotten"]["verdict"] == "undecided"
+        assert made["recommended"]["recipe"] == "ga"
+        assert "2 recipes of 2 qualified" in made["recommended"]["reason"]
+
     def test_to_keep_both_goes_before_the_share(self, make):
         """ga is undecided on utility: its noisy difference is no harm and no proof of none."""
         models = {"ga-0": {"forget": 2.9}, "npo_kl-0": {"forget": 2.3}}
@@ -177,6 +186,8 @@ class TestRecommended:
         made = make({"none-0": {}})
         assert of(made, "none")["control"]
         assert made["recommended"]["recipe"] is None
+        assert made["recommended"]["reason"] == "No recipe that takes steps was run."
+        assert ONE_SEED not in made["notes"]
 
 
 def test_a_diverged_recipe_is_named_and_not_judged(make):
@@ -214,6 +225,7 @@ class TestWithoutGold:
         assert verdict_of["ga"]["value"] == pytest.approx(0.5, abs=0.02)
         assert "gold" not in json.dumps(made["recipes"])
         assert made["memorised"] is None
+        assert not any(word in " ".join(made["notes"]) for word in ("share", "as gold"))
 
     def test_the_recipe_to_take_has_made_forget_less_likely_at_the_least_cost(self, make):
         models = {"ga-0": HALF | {"remain": 2.01}, "npo_kl-0": {"forget": 2.4, "remain": 1.99}}
