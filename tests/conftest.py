@@ -3,7 +3,9 @@
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"  # where the sites of tests are
 
+import hypothesis
 import pytest
 import torch
 from standins import make_home, offline_hub
@@ -12,6 +14,11 @@ from noencore.musicgen.model import ModelConfig, MusicGenLM
 from noencore.tokens import Clips
 
 torch.set_num_threads(1)
+# The same examples each time, on a machine however slow.
+hypothesis.settings.register_profile(
+    "noencore", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("noencore")
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ LOST = {
         "Absent": ("missing", "no such file"),
     },
 }
-FETCH = {"pause": 0.0, "backoff": 0.01, "retries": 1, "timeout": 6, "min_share": 0.7}
+FETCH = {"pause": 0.0, "backoff": 0.01, "retries": 1, "timeout": 20, "min_share": 0.7}
 
 
 def good_videos():
@@ -73,7 +73,7 @@ def write_tables(folder, site):
 
 def _serve_bad(site, path, body, names):
     answers = {
-        "slow": Answer(body, pause=0.6),
+        "slow": Answer(body, pause=1.5),
         "dead": Answer(dead=True),
         "cut": Answer(body[: len(body) // 2], said=len(body)),
         "busy": Answer(status=429),

@@ -40,11 +40,7 @@ def fetch_segment(wanted, parts, guard, cookies=None):
 
     cookies: the text of a cookies file. Raises Failure where it cannot be had.
     """
-    try:
-        import yt_dlp
-    except ImportError:
-        raise UserError("yt-dlp is not installed; run make setup") from None
-
+    yt_dlp = load_yt_dlp()
     if not is_address(wanted.url):  # it would be taken for a search, or for a file
         raise Failure("refused", "no http(s) address")
     try:
@@ -65,6 +61,15 @@ def fetch_segment(wanted, parts, guard, cookies=None):
     finally:
         whole.unlink()
     return target
+
+
+def load_yt_dlp():
+    """The package, whose first import takes seconds. Raises UserError where it is not installed."""
+    try:
+        import yt_dlp
+    except ImportError:
+        raise UserError("yt-dlp is not installed; run make setup") from None
+    return yt_dlp
 
 
 def read_cookies(path):

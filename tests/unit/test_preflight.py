@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -81,11 +80,8 @@ def test_a_file_that_appears_is_not_missing_any_more(tmp_path):
     assert list(missing_weights(config_with(tmp_path))) == ["laion_clap"]
 
 
-def test_the_look_at_weights_takes_less_than_a_second_and_no_torch(tmp_path):
+def test_the_look_at_weights_takes_no_torch(tmp_path):
     code = "import sys; from noencore.preflight import missing_weights; missing_weights(eval(sys.argv[1]))"
     code += "; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, repr(config_with(tmp_path))], check=False)
     assert done.returncode == 0
-    start = time.perf_counter()
-    missing_weights(config_with(tmp_path))
-    assert time.perf_counter() - start < 1

@@ -76,7 +76,7 @@ def config(site, tree):
             "prompts": {"forget": 1, "remain": 1, "utility": 1},
             "continuations": {"forget": 1, "holdout": 1},
         },
-        "fetch": {"pause": 0.0, "backoff": 0.01, "retries": 1, "timeout": 20, "min_share": 0.5},
+        "fetch": {"pause": 0.0, "backoff": 0.01, "retries": 1, "timeout": 600, "min_share": 0.5},
     }
 
 

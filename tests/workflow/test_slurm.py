@@ -80,10 +80,11 @@ class Run:
 
 
 def queue(root):
-    """The jobs of a run that wait or run: dicts of id, state, comment, reason, and cards and memory asked for."""
+    """The jobs of a run, ended ones too: dicts of id, state, comment, reason, and cards and memory asked for."""
     names = ("id", "state", "comment", "reason", "cards", "memory", "root")
     fields = "JobID:|,State:|,Comment:|,Reason:|,tres-per-job:|,MinMemory:|,WorkDir:"
-    shown = subprocess.run(["squeue", "--noheader", "--Format", fields], capture_output=True, text=True, check=True)
+    command = ["squeue", "--states=all", "--noheader", "--Format", fields]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
     jobs = [dict(zip(names, line.split("|"))) for line in shown.stdout.splitlines()]
     return [job for job in jobs if job["root"].strip() == str(root)]
 

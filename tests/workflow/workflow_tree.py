@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 LEFT_OUT = shutil.ignore_patterns(
-    ".git", ".venv", ".snakemake", "results", "weights", "__pycache__", ".*_cache", "*.tmp"
+    *(".git", ".venv", ".snakemake", ".hypothesis", ".*_cache", "__pycache__", "results", "weights", "*.tmp")
 )
 TINY = "tests/workflow/tiny.yaml"
 

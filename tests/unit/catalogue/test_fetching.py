@@ -2,6 +2,7 @@
 
 import pytest
 
+from noencore.catalogue import fetching as library
 from noencore.catalogue.download import Terms
 from noencore.catalogue.fetching import fetch_digest, fetch_part
 from noencore.errors import UserError
@@ -34,6 +35,17 @@ def test_a_list_without_addresses_fetches_nothing(tmp_path):
     found = fetch_part(settings, TERMS, tmp_path / "store", lambda items, total: items)
     assert found.empty
     assert list(found) == ["file", "bytes", "sha256", "status", "reason"]
+
+
+def test_no_file_waits_for_an_import_while_its_time_runs(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(library, "load_yt_dlp", lambda: done.append("import"))
+    monkeypatch.setattr(library, "fetch_all", lambda *_: done.append("fetch"))
+    (tmp_path / "caps.csv").write_text(
+        "ytid,start_s,end_s,aspect_list,caption,is_balanced_subset,is_audioset_eval\nabcdefghijk,0,10,[],x,True,False\n"
+    )
+    fetch_part({"source": "musiccaps", "path": tmp_path / "caps.csv"}, TERMS, tmp_path / "store", None)
+    assert done == ["import", "fetch"]
 
 
 def fetching(source, **fetch):

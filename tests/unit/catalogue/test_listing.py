@@ -84,7 +84,7 @@ NAMES = st.lists(st.sampled_from(PARTS), max_size=6).map("/".join) | st.text(max
 
 
 @given(NAMES)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_name_leads_out_of_the_root(root, name):
     place = Place(root)
     for given_name in (name, f"{root}/{name}"):

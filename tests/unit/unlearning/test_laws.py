@@ -16,8 +16,7 @@ from noencore.unlearning.recipes import FORGET, Parameter, make_recipe
 
 CARD, K, T, B = 6, 2, 5, 2
 LOSSES = FORGET_LOSSES | REMAIN_LOSSES
-hypothesis.settings.register_profile("laws", deadline=None, max_examples=40, derandomize=True)
-hypothesis.settings.load_profile("laws")
+FEW = hypothesis.settings(max_examples=40)
 
 
 class Fixed:
@@ -90,6 +89,7 @@ NAMES = sorted(set(LOSSES) - {"rmu"})
 
 
 @pytest.mark.parametrize("name", NAMES)
+@FEW
 @hypothesis.given(data=st.data(), seed=seeds, scale=sharpness, entries=st.sampled_from([1, 3, CARD]))
 def test_a_loss_and_its_gradient_are_finite_for_any_distribution(name, data, seed, scale, entries):
     logits = draw_logits(seed, scale).requires_grad_()
@@ -102,6 +102,7 @@ def test_a_loss_and_its_gradient_are_finite_for_any_distribution(name, data, see
 
 
 @pytest.mark.parametrize("name", NAMES)
+@FEW
 @hypothesis.given(data=st.data(), seed=seeds, shift=st.floats(-50.0, 50.0))
 def test_a_loss_does_not_see_a_constant_added_to_all_logits(name, data, seed, shift):
     chosen, batch = data.draw(parameters(name)), make_batch(seed, draw_logits(seed + 1, 2.0))
@@ -111,6 +112,7 @@ def test_a_loss_does_not_see_a_constant_added_to_all_logits(name, data, seed, sh
 
 
 @pytest.mark.parametrize("name", NAMES)
+@FEW
 @hypothesis.given(data=st.data(), seed=seeds, swap=st.permutations(range(CARD)))
 def test_a_loss_does_not_depend_on_the_numbering_of_tokens(name, data, seed, swap):
     order = torch.tensor(swap)
@@ -130,6 +132,7 @@ def test_a_loss_does_not_depend_on_the_numbering_of_tokens(name, data, seed, swa
     torch.testing.assert_close(LOSSES[name](Fixed(logits[..., inverse]), other, **chosen), plain)
 
 
+@FEW
 @hypothesis.given(seed=seeds, scale=sharpness, entries=st.sampled_from([1, 2, 3, CARD]))
 def test_the_divergence_to_oneself_is_zero_and_to_others_is_not_negative(seed, scale, entries):
     """Lumping entries never makes a divergence larger."""
@@ -143,6 +146,7 @@ def test_the_divergence_to_oneself_is_zero_and_to_others_is_not_negative(seed, s
     assert (lumped <= full + 1e-9).all()
 
 
+@FEW
 @hypothesis.given(seed=seeds, beta=betas)
 def test_undial_is_least_at_the_target_with_the_token_pushed_down(seed, beta):
     start, batch = draw_logits(seed, 2.0), make_batch(seed, draw_logits(seed, 2.0))
@@ -155,6 +159,7 @@ def test_undial_is_least_at_the_target_with_the_token_pushed_down(seed, beta):
     assert pushed.grad.abs().max() < 1e-9
 
 
+@FEW
 @hypothesis.given(seed=seeds, scale=st.floats(0.1, 5.0))
 def test_npo_tends_to_gradient_ascent_as_beta_goes_to_zero(seed, scale):
     """Its gradient is that of ascent times 2 sigmoid(-beta rise), clip by clip."""
@@ -173,6 +178,7 @@ def test_npo_tends_to_gradient_ascent_as_beta_goes_to_zero(seed, scale):
     torch.testing.assert_close(gradient("npo", beta=1e-6), ascent, rtol=1e-4, atol=1e-9)
 
 
+@FEW
 @hypothesis.given(seed=seeds, scale=sharpness, beta=st.floats(0.0, 3.0))
 def test_bounded_losses_keep_their_bounds(seed, scale, beta):
     logits, batch = draw_logits(seed, scale), make_batch(seed, draw_logits(seed + 1, scale))
@@ -182,6 +188,7 @@ def test_bounded_losses_keep_their_bounds(seed, scale, beta):
     assert (LOSSES["wga"](Fixed(logits), batch, beta=beta) >= loss["gradient_ascent"] - 1e-9).all()  # sure tokens first
 
 
+@FEW
 @hypothesis.given(size=st.integers(1, 30), batch=st.integers(1, 12), seed=st.integers(0, 99), steps=st.integers(1, 20))
 def test_no_remain_clip_is_drawn_a_third_time_before_every_other_was_once(size, batch, seed, steps):
     drawn = np.concatenate([remain_indices(size, batch, step, seed) for step in range(steps)])
@@ -190,6 +197,7 @@ def test_no_remain_clip_is_drawn_a_third_time_before_every_other_was_once(size, 
     assert counts.max() - counts.min() <= 1
 
 
+@FEW
 @hypothesis.given(forget=st.integers(1, 50), remain=st.integers(1, 50), seed=st.integers(0, 99))
 def test_partners_are_remain_clips(forget, remain, seed):
     chosen = partners(forget, remain, seed)
@@ -197,6 +205,7 @@ def test_partners_are_remain_clips(forget, remain, seed):
     assert ((chosen >= 0) & (chosen < remain)).all()
 
 
+@FEW
 @hypothesis.given(data=st.data(), name=st.sampled_from(sorted(FORGET)), steps=st.integers(1, 99))
 def test_a_number_within_its_bounds_is_a_recipe_and_one_outside_is_not(data, name, steps):
     from noencore.errors import UserError

@@ -50,7 +50,8 @@ def test_a_distribution_has_its_likeliest_entries_the_clip_s_own_and_the_rest(
             assert all(len(set(row)) == k for row in index.tolist())
             assert (index == own[:, None]).any(1).all()
             torch.testing.assert_close(stored["logp"][:, q, t], expected.gather(1, index), rtol=1e-4, atol=1e-4)
-            assert (index[:, : k - 1] == expected.topk(k - 1).indices).all()
+            likeliest = expected.topk(k - 1).values  # in order, but for entries that are as likely to the last digits
+            torch.testing.assert_close(expected.gather(1, index[:, : k - 1]), likeliest, rtol=1e-4, atol=1e-5)
             if k < 24:
                 mass = stored["logp"][:, q, t].exp().sum(1) + stored["rest"][:, q, t].exp()
                 torch.testing.assert_close(mass, torch.ones(len(clips)), rtol=1e-5, atol=1e-5)
