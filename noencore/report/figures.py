@@ -1,6 +1,7 @@
 """The figures of a run: each a pure function from its tables (`Evidence`) to a `Figure` that either renderer draws."""
 
 import re
+from itertools import chain, product
 
 import numpy as np
 
@@ -101,15 +102,14 @@ def distances(evidence):
     names = evidence.metrics["metric"]
     embeddings = names[names.str.startswith("fad_floor_")].str.removeprefix("fad_floor_").unique()
     sets = _sets_of(evidence, {f"fad_{embedding}" for embedding in embeddings})
+    columns = {name: [_distance_panel(evidence, *row, name) for row in product(embeddings, DISTANCES)] for name in sets}
+    empty = [name for name, made in columns.items() if not any(panel.series for panel, _ in made)]
+    empty = empty if len(empty) < len(sets) else []
+    missing = "; ".join(f"{name} ({columns.pop(name)[0][0].note})" for name in empty)
     panels, everything = [], []
-    for embedding in embeddings:
-        for start, (title, unit) in DISTANCES.items():
-            for name in sets:
-                guides = _floor(evidence, embedding, name) if start == "fad" else (Guide("0: perfect", x=(0, 0)),)
-                title_here = f"{title}, {embedding}: {name}"
-                panel, found = row_panel(evidence, title_here, name, f"{start}_{embedding}", unit, guides)
-                panels.append(panel)
-                everything += found
+    for panel, found in chain.from_iterable(zip(*columns.values())):
+        panels.append(panel)
+        everything += found
     caption = [
         "How far what the models play is from the original clips of the same prompts; lower is nearer. The floor of",
         "FAD (dotted, with its spread) is what real audio scores at this number of clips; FAD less the floor and KAD",
@@ -117,12 +117,20 @@ def distances(evidence):
         EXPLAINED,
         "FAD less the floor is not compared in pairs: its bars are those of single models, over works.",
         counts(everything),
+        f"Not drawn, as nothing could be measured: {missing}." if missing else "",
         left_out(evidence, everything),
     ]
     panels = panels or [Panel("", Axis(""), Axis(""), note="no distances were measured")]
-    title, columns = "Distance of generated audio to real audio", max(len(sets), 1)
-    size = forest_size(evidence, columns)
-    return figure_of(evidence, "distances", title, caption, panels, columns, size, everything, legend=False)
+    title, n_columns = "Distance of generated audio to real audio", max(len(columns), 1)
+    size = forest_size(evidence, n_columns)
+    return figure_of(evidence, "distances", title, caption, panels, n_columns, size, everything, legend=False)
+
+
+def _distance_panel(evidence, embedding, start, set_name):
+    """(panel, estimates) of one embedding, distance and set."""
+    title, unit = DISTANCES[start]
+    guides = _floor(evidence, embedding, set_name) if start == "fad" else (Guide("0: perfect", x=(0, 0)),)
+    return row_panel(evidence, f"{title}, {embedding}: {set_name}", set_name, f"{start}_{embedding}", unit, guides)
 
 
 def _curves_panel(evidence, name, run, picked):

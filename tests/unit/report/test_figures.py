@@ -132,6 +132,19 @@ def test_one_recipe_without_a_number_is_named_in_the_panel():
     assert "Without some number: ga." in figure.caption
 
 
+def test_a_set_of_which_no_distance_is_known_has_no_column_but_a_reason():
+    run = a_run()
+    few = (run.metrics["set"] == "holdout") & run.metrics["metric"].str.contains("fad|kad")
+    status = run.metrics["status"].mask(few, "too few clips: 4 < 10")
+    without = replace(run, metrics=run.metrics.assign(value=run.metrics["value"].mask(few), status=status))
+    figure = FIGURES["distances"](without)
+    assert [panel.title.rpartition(": ")[2] for panel in figure.panels[: figure.columns]] == [
+        "forget", "remain", "utility",
+    ]  # fmt: skip
+    assert "Not drawn, as nothing could be measured: holdout (too few clips: 4 < 10)." in figure.caption
+    assert "Not drawn" not in FIGURES["distances"](run).caption
+
+
 def test_rows_have_the_paired_interval_about_their_mean_and_models_their_own_where_there_is_none():
     figure = FIGURES["distances"](a_run())
     fad, corrected = mean_of(figure, "ga"), mean_of(figure, "ga", panel=4)
