@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as jobs have it; more wait for each other on a busy machine
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1"  # where the sites of tests are
 
 import hypothesis
