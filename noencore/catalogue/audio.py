@@ -15,6 +15,9 @@ from noencore.catalogue.listing import DEMUXERS
 
 LONGEST = 4 * 3600.0  # s: longer files are refused, and no more than this is decoded of one that hides its length
 BLOCK = 65536  # frames at a time
+# Formats of libsndfile, by FFmpeg's demuxer, that it reads wrongly after a seek, and soundfile seeks after every block:
+# hundreds of frames off in ogg, and in mp3 silence or noise in place of what a packet borrows from those before.
+UNSEARCHED = {"MP3": "mp3", "MPEG": "mp3", "OGG": "ogg"}
 RATES, MOST_CHANNELS = (1000, 768_000), 64
 TAIL = 0.97  # a file whose audio ends before this share of what it declares is cut off
 UNKNOWN_FRAMES = 2**63 - 1  # libsndfile's, of a flac that was written into a pipe
@@ -41,14 +44,16 @@ def read_spans(path, choose):
     try:
         file = soundfile.SoundFile(path)
     except (soundfile.SoundFileError, OSError, TypeError):
-        return _guarded(_read_with_ffmpeg, path, choose)
+        return _guarded(_read_with_ffmpeg, (path, DEMUXERS[Path(path).suffix.lower()], None), choose)
     with file:
         if file.format == "RAW":  # what libsndfile takes any bytes for, after the suffix .au or .snd
             raise BadAudio("unreadable", "no head that says what is in it")
         if file.frames == 0:
             raise BadAudio("unreadable", "no audio in it, or cut off")
-        if file.frames == UNKNOWN_FRAMES or not file.seekable():
-            return _guarded(_read_with_ffmpeg, path, choose)
+        if file.frames == UNKNOWN_FRAMES or not file.seekable() or file.format in UNSEARCHED:
+            form = UNSEARCHED.get(file.format, file.format.lower())
+            said = None if file.frames == UNKNOWN_FRAMES else file.frames / file.samplerate
+            return _guarded(_read_with_ffmpeg, (path, form, said), choose)
         return _guarded(_read_with_sndfile, file, choose)
 
 
@@ -66,6 +71,11 @@ def _check(frames, rate, channels):
         raise BadAudio("unreadable", f"{rate} Hz, {channels} channels")
     if frames > LONGEST * rate:
         raise BadAudio("long", f"longer than {LONGEST / 3600:.0f} hours; cut it into works")
+
+
+def _check_whole(frames, rate, seconds):
+    if seconds and frames < (TAIL * seconds - 0.1) * rate:
+        raise BadAudio("truncated", "ends before the length that its header gives")
 
 
 def _read_with_sndfile(file, choose):
@@ -95,24 +105,36 @@ def _has_tail(file):
         return False
 
 
-def _read_with_ffmpeg(path, choose):
-    """Twice through the file: to count its frames, which headers tell badly, and to keep the spans."""
-    frames, rate, channels, declared = 0, 0, 0, None
-    for block, about in _decode(path):
-        frames, (rate, channels, declared) = frames + len(block), about
-        _check(frames, rate, channels)
+def _read_with_ffmpeg(source, choose):
+    """From the beginning to the end, without a seek; before that once more to count the frames where nobody said.
+
+    source: path, FFmpeg's name of the format, and the seconds that it is known to have, or None.
+    """
+    path, form, said = source
+    rate, channels, declared = next(_decode(path, form), (None, (0, 0, None)))[1]
+    frames = _count(path, form) if said is None else round(said * rate)
     if frames == 0:
         raise BadAudio("unreadable", "no audio in it")
-    if declared and frames < TAIL * declared * rate - 0.1 * rate:
-        raise BadAudio("truncated", "ends before the length that its header gives")
+    _check(frames, rate, channels)
+    _check_whole(frames, rate, declared)
     spans = choose(frames, rate)
     kept, place = [[] for _ in spans], 0
-    for block, _ in _decode(path):
+    for block, _ in _decode(path, form):
         mono = block.mean(axis=1)
         for pieces, (first, count) in zip(kept, spans):
             pieces.append(mono[max(0, first - place) : max(0, first + count - place)])
         place += len(mono)
+    _check_whole(place, rate, said)
     return rate, channels, [np.concatenate(pieces) for pieces in kept]
+
+
+def _count(path, form):
+    """Frames of a file, which headers tell badly."""
+    frames = 0
+    for block, (rate, channels, _) in _decode(path, form):
+        frames += len(block)
+        _check(frames, rate, channels)
+    return frames
 
 
 def _declared(container, stream):
@@ -126,14 +148,14 @@ def _declared(container, stream):
     return container.duration / av.time_base if container.duration and not container.streams.video else None
 
 
-def _decode(path):
+def _decode(path, form):
     """Blocks float32 [n, channels] of the first audio stream, each with (rate, channels, declared seconds or None).
 
     FFmpeg is given an open file and the format's name, so neither a name nor a playlist makes it open anything else.
     """
     import av
 
-    with open(path, "rb") as file, av.open(file, format=DEMUXERS[Path(path).suffix.lower()]) as container:
+    with open(path, "rb") as file, av.open(file, format=form) as container:
         if not container.streams.audio:
             raise BadAudio("unreadable", "no audio stream in it")
         stream = container.streams.audio[0]
