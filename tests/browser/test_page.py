@@ -103,6 +103,29 @@ def test_the_methods_text_is_copied(visit):
     assert "One composer" in pasted
 
 
+@pytest.mark.parametrize("name", ["فيروز", "שלום עולם", "Ann \u202eBoleyn"])
+@pytest.mark.parametrize("place", ["#verdict .lede", "#methods-text p"])
+def test_a_name_from_right_to_left_turns_no_number_round(visit, name, place):
+    """What stands behind a name is read behind it."""
+    page = visit(width=1200, figures=(), clips=0, text=name)
+    rights = """words => {
+        const place = [...document.querySelectorAll("%s")].find(one => one.textContent.includes("clips"));
+        const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+        const found = [];
+        for (let node = walker.nextNode(); node; node = walker.nextNode())
+            for (const word of words) {
+                const range = document.createRange(), at = node.data.indexOf(word);
+                if (at < 0) continue;
+                range.setStart(node, at);
+                range.setEnd(node, at + word.length);
+                found.push([word, range.getBoundingClientRect().left]);
+            }
+        return found.sort((one, other) => one[1] - other[1]).map(([word]) => word);
+    }"""
+    words = ["artist", name[-5:], "60", "clips", "20 works"]
+    assert page.evaluate(rights % place, words) == words
+
+
 def test_it_is_dark_where_the_reader_wants_it_dark(visit):
     ground = "getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)"
     assert max(visit(dark=True, **LIGHT).evaluate(ground)) < 64

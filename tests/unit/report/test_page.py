@@ -139,11 +139,11 @@ def test_a_second_time_leaves_nothing_of_the_first(path, tmp_path):
 
 
 def test_words_of_a_user_are_text_wherever_they_stand(path, page, tmp_path):
-    """Markup in them adds no tag and no attribute, and each of them can be read."""
+    """Markup in them adds no tag (but bdi, about names from right to left) and no attribute; each can be read."""
     hostile = Page(make_page(tmp_path, text=HOSTILE))
 
     def shape(of_page):
-        return [(tag, sorted(attributes)) for tag, attributes in of_page.tags]
+        return [(tag, sorted(attributes)) for tag, attributes in of_page.tags if tag != "bdi"]
 
     assert shape(hostile) == shape(page)
     assert " ".join(HOSTILE.split()) in hostile.words()
