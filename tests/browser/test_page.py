@@ -56,6 +56,7 @@ def test_it_can_be_read_without_scripts(visit):
         picture = figure.locator("img")
         assert picture.is_visible()
         assert picture.get_attribute("src").startswith("data:image/svg+xml")
+        assert not figure.locator(".plot").is_visible(), "no empty frame where nothing is drawn"
     assert page.locator("#methods").inner_text()
 
 
