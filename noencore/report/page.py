@@ -209,7 +209,7 @@ def isolated(text):
 
 def in_digits(value):
     """A number as text: three digits, no exponent for what is large, a minus that looks like one."""
-    text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.3g}".removesuffix(".")
+    text = f"{value:.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".removesuffix(".")
     return text.replace("-", "−")
 
 

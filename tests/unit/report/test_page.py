@@ -228,7 +228,7 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0.00"), (-0.01234, "−0.0123"), (123.4, "123"), (123456.7, "123457"), (1.5, "1.50")],
+    [(0, "0.00"), (-0.01234, "−0.0123"), (123.4, "123"), (999.7, "1000"), (123456.7, "123457"), (1.5, "1.50")],
 )
 def test_numbers_have_three_digits(value, text):
     assert in_digits(value) == text
