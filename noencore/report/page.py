@@ -30,6 +30,7 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
 RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"  # scripts
 NAME = re.compile(f"[{RIGHT_TO_LEFT}]+(?:[ .'’-]+[{RIGHT_TO_LEFT}]+)*")
 OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")  # turn round whatever follows
+PRELOADED = 200  # players; of more, each is loaded when it is played: they slow a browser down, and it refuses 1,000
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in report.zip: the earliest that the format knows
 
 
@@ -129,6 +130,7 @@ def page_html(run, spec):
             figures=[read_figure(Path(run) / "figures", name) for name in spec["figures"]],
             listening=listening,
             listening_key=f"noencore {verdicts['experiment']} {key}",
+            preload="metadata" if sum(len(clip["takes"]) for clip in listening["clips"]) <= PRELOADED else "none",
             set_words=SETS,
             take_words=TAKES,
             tables=[read_table(Path(run) / "tables" / f"{name}.csv") for name in TABLES],

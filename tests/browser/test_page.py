@@ -149,6 +149,15 @@ def test_it_fits_the_window(visit, width):
     assert overflow(page) <= 0
 
 
+def test_more_players_than_a_browser_allows_complain_of_nothing_and_play(visit):
+    """Chromium refuses the thousandth player that it has to load."""
+    page = visit(recipes=tuple(f"recipe_{i}" for i in range(40)), clips=24, figures=())
+    players = page.locator("audio")
+    assert players.count() == 24 * 43
+    players.last.evaluate("player => player.play()")
+    wait_until(page, "[...document.querySelectorAll('audio')].at(-1).currentTime > 0")
+
+
 def test_words_of_a_manifest_are_shown_as_text(visit):
     page = visit(width=400, clips=1, text=HOSTILE)
     draw_all(page)
