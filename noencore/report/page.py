@@ -196,6 +196,7 @@ def _environment():
         "percent": lambda share: f"{100 * share:.0f} %",
         "cell": lambda cell: "" if cell is None else in_digits(cell) if isinstance(cell, float) else cell,
         "isolated": isolated,
+        "by_seconds": lambda match: sorted(match.items(), key=lambda share: float(share[0])),
         "verdict_kind": lambda word: VERDICTS.get(word, NEUTRAL),
     }
     return environment

@@ -155,6 +155,16 @@ def test_words_of_a_user_are_text_wherever_they_stand(path, page, tmp_path):
     assert all(HOSTILE in take["aria-label"] and take["src"].startswith("audio/") for take in takes)
 
 
+def test_shared_tokens_stand_in_the_order_of_their_seconds(tmp_path):
+    spec = write_report_run(tmp_path, figures=(), clips=1)
+    file = tmp_path / "report/listening.json"
+    listening = json.loads(file.read_text())
+    listening["clips"][0]["takes"][1]["match"] = {"0": 0.1, "0.5": 0.2, "10": 0.4, "2": 0.3}
+    file.write_text(json.dumps(listening))
+    write_page(tmp_path, spec)
+    assert "10 % (0 s), 20 % (0.5 s), 30 % (2 s), 40 % (10 s)." in Page(tmp_path / "report/index.html").words()
+
+
 def test_braces_of_a_user_are_not_a_template(tmp_path):
     assert "{{ 7 * 7 }}" in Page(make_page(tmp_path, text="{{ 7 * 7 }}")).words()
 
