@@ -13,7 +13,8 @@ from noencore.errors import UserError
 from noencore.experiment import RELEASED_SAMPLE_RATE, expanded, is_released
 from noencore.unlearning.recipes import make_recipe, training_scope
 
-RESERVED = ("target", "gold")  # model names that no recipe may take
+# What no recipe may be called: models of every run, and the clip itself beside them on the page.
+RESERVED = ("target", "gold", "original")
 
 # JSON Schema calls 3.0 an integer; `range` does not.
 WHOLE = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
@@ -31,7 +32,7 @@ def check_config(config, schema_path):
         if name not in config["recipes"]:
             raise UserError(f"config: run: no recipe '{name}'; defined are {', '.join(sorted(config['recipes']))}")
     for name in set(config["recipes"]) & set(RESERVED):
-        raise UserError(f"config: recipes.{name}: the name is taken by a model of every run; choose another")
+        raise UserError(f"config: recipes.{name}: every run has something of that name; choose another")
     for name, entry in config["recipes"].items():
         make_recipe(name, entry)
     check_margins(config["comparison"]["margins"])

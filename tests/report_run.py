@@ -34,7 +34,8 @@ def write_report_run(directory, *, recipes=RECIPES, gold=True, diverged=(), figu
     for name in figures:
         _write_figure(directory / "figures", name, models, text)
     write_json(_verdicts(recipes, gold, set(diverged), text), directory / "report/verdicts.json")
-    methods = f"# Methods\n\n## Data\n\nOne composer's clips. {text}\n\n## Models\n\n- `ga`: two seeds\n- `none`: one\n"
+    what = f"One composer: artist {text}, 60 clips of 20 works."
+    methods = f"# Methods\n\n## Data\n\n{what}\n\n## Models\n\n- `ga`: two seeds\n- `none`: one\n"
     (directory / "report/methods.md").write_text(methods)
     _write_listening(directory / "report", ["target", *(["gold"] if gold else []), *recipes], clips, text)
     return {"figures": list(figures)}

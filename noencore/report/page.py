@@ -27,6 +27,10 @@ PICTURES = ("svg", "pdf")  # of a figure
 IN_FILES_ALONE = {"seed", "models", "reference_models", "weights_sha256", "reference_sha256", "version"}
 LONG_COLUMNS = {"status", "note", "statement", "statistic"}
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]?\d+)?")
+RIGHT_TO_LEFT = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff"  # scripts
+NAME = re.compile(f"[{RIGHT_TO_LEFT}]+(?:[ .'’-]+[{RIGHT_TO_LEFT}]+)*")
+OVERRIDES = re.compile("[\u202a-\u202e\u2066-\u2069]")  # turn round whatever follows
+PRELOADED = 200  # players; of more, each is loaded when it is played: they slow a browser down, and it refuses 1,000
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in report.zip: the earliest that the format knows
 
 
@@ -126,6 +130,7 @@ def page_html(run, spec):
             figures=[read_figure(Path(run) / "figures", name) for name in spec["figures"]],
             listening=listening,
             listening_key=f"noencore {verdicts['experiment']} {key}",
+            preload="metadata" if sum(len(clip["takes"]) for clip in listening["clips"]) <= PRELOADED else "none",
             set_words=SETS,
             take_words=TAKES,
             tables=[read_table(Path(run) / "tables" / f"{name}.csv") for name in TABLES],
@@ -190,14 +195,24 @@ def _environment():
         "signed": lambda value: f"{value:+.1f}".replace("-", "−"),
         "percent": lambda share: f"{100 * share:.0f} %",
         "cell": lambda cell: "" if cell is None else in_digits(cell) if isinstance(cell, float) else cell,
+        "isolated": isolated,
+        "by_seconds": lambda match: sorted(match.items(), key=lambda share: float(share[0])),
         "verdict_kind": lambda word: VERDICTS.get(word, NEUTRAL),
     }
     return environment
 
 
+def isolated(text):
+    """Text as markup in which names written from right to left are set apart, so that they turn round no number beside
+    them: "artist <name>, 60 clips" would be read as "artist 60, <name> clips"."""
+    from markupsafe import Markup, escape
+
+    return Markup(NAME.sub(r"<bdi>\g<0></bdi>", str(escape(OVERRIDES.sub("", text)))))
+
+
 def in_digits(value):
     """A number as text: three digits, no exponent for what is large, a minus that looks like one."""
-    text = f"{value:.0f}" if abs(value) >= 1000 else f"{value:#.3g}".removesuffix(".")
+    text = f"{value:.0f}" if abs(value) >= 999.5 else f"{value:#.3g}".removesuffix(".")
     return text.replace("-", "−")
 
 

@@ -56,6 +56,7 @@ def test_it_can_be_read_without_scripts(visit):
         picture = figure.locator("img")
         assert picture.is_visible()
         assert picture.get_attribute("src").startswith("data:image/svg+xml")
+        assert not figure.locator(".plot").is_visible(), "no empty frame where nothing is drawn"
     assert page.locator("#methods").inner_text()
 
 
@@ -119,6 +120,29 @@ def test_the_methods_text_is_copied(visit):
     assert "One composer" in pasted
 
 
+@pytest.mark.parametrize("name", ["فيروز", "שלום עולם", "Ann \u202eBoleyn"])
+@pytest.mark.parametrize("place", ["#verdict .lede", "#methods-text p"])
+def test_a_name_from_right_to_left_turns_no_number_round(visit, name, place):
+    """What stands behind a name is read behind it."""
+    page = visit(width=1200, figures=(), clips=0, text=name)
+    rights = """words => {
+        const place = [...document.querySelectorAll("%s")].find(one => one.textContent.includes("clips"));
+        const walker = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+        const found = [];
+        for (let node = walker.nextNode(); node; node = walker.nextNode())
+            for (const word of words) {
+                const range = document.createRange(), at = node.data.indexOf(word);
+                if (at < 0) continue;
+                range.setStart(node, at);
+                range.setEnd(node, at + word.length);
+                found.push([word, range.getBoundingClientRect().left]);
+            }
+        return found.sort((one, other) => one[1] - other[1]).map(([word]) => word);
+    }"""
+    words = ["artist", name[-5:], "60", "clips", "20 works"]
+    assert page.evaluate(rights % place, words) == words
+
+
 def test_it_is_dark_where_the_reader_wants_it_dark(visit):
     ground = "getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)"
     assert max(visit(dark=True, **LIGHT).evaluate(ground)) < 64
@@ -139,6 +163,15 @@ def test_it_fits_the_window(visit, width):
         assert page.evaluate("location.hash") == f"#{section}"
         wait_until(page, f"Math.abs(document.getElementById('{section}').getBoundingClientRect().top) < 800")
     assert overflow(page) <= 0
+
+
+def test_more_players_than_a_browser_allows_complain_of_nothing_and_play(visit):
+    """Chromium refuses the thousandth player that it has to load."""
+    page = visit(recipes=tuple(f"recipe_{i}" for i in range(40)), clips=24, figures=())
+    players = page.locator("audio")
+    assert players.count() == 24 * 43
+    players.last.evaluate("player => player.play()")
+    wait_until(page, "[...document.querySelectorAll('audio')].at(-1).currentTime > 0")
 
 
 def test_words_of_a_manifest_are_shown_as_text(visit):

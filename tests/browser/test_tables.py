@@ -5,6 +5,9 @@ import re
 import pandas as pd
 import pytest
 from browsing import wait_until
+from report_run import write_report_run
+
+from noencore.report.page import write_page
 
 RUN = {"diverged": ("ga",), "rows": 1000, "figures": (), "clips": 0}
 SHOWN = 200  # rows at first, and more with each press of the button
@@ -48,6 +51,17 @@ def sort(page, name):
 
 def count(page):
     return page.inner_text("[data-count=metrics]")
+
+
+def test_numbers_are_short_and_large_ones_have_no_exponent(visit, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("numbers")
+    spec = write_report_run(directory, figures=(), clips=0)
+    numbers = [0.00012345, 0.1234567, 1234.567, 9999.7, 123456.7]
+    pd.DataFrame({"model": list("abcde"), "seconds": numbers}).to_csv(directory / "tables/cost.csv", index=False)
+    write_page(directory, spec)
+    page = visit(**RUN)
+    page.goto((directory / "report/index.html").as_uri())
+    assert column(page, "seconds", "cost") == ["1.23e-4", "0.1235", "1235", "10000", "123457"]
 
 
 def test_numbers_are_sorted_as_numbers_and_empty_cells_come_last(page, metrics):

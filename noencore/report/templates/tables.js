@@ -8,7 +8,7 @@
     if (cell === null) return "";
     if (typeof cell !== "number" || Number.isInteger(cell)) return String(cell);
     const size = Math.abs(cell);
-    if (size >= 1e4) return String(Math.round(cell));
+    if (size >= 9999.5) return String(Math.round(cell));
     return size < 1e-3 ? cell.toExponential(2) : cell.toPrecision(4);
   };
 

@@ -139,11 +139,11 @@ def test_a_second_time_leaves_nothing_of_the_first(path, tmp_path):
 
 
 def test_words_of_a_user_are_text_wherever_they_stand(path, page, tmp_path):
-    """Markup in them adds no tag and no attribute, and each of them can be read."""
+    """Markup in them adds no tag (but bdi, about names from right to left) and no attribute; each can be read."""
     hostile = Page(make_page(tmp_path, text=HOSTILE))
 
     def shape(of_page):
-        return [(tag, sorted(attributes)) for tag, attributes in of_page.tags]
+        return [(tag, sorted(attributes)) for tag, attributes in of_page.tags if tag != "bdi"]
 
     assert shape(hostile) == shape(page)
     assert " ".join(HOSTILE.split()) in hostile.words()
@@ -153,6 +153,16 @@ def test_words_of_a_user_are_text_wherever_they_stand(path, page, tmp_path):
     assert hostile.having(data_clip=None)[0]["data-clip"] == "clip000"
     takes = hostile.having(data_player=None)
     assert all(HOSTILE in take["aria-label"] and take["src"].startswith("audio/") for take in takes)
+
+
+def test_shared_tokens_stand_in_the_order_of_their_seconds(tmp_path):
+    spec = write_report_run(tmp_path, figures=(), clips=1)
+    file = tmp_path / "report/listening.json"
+    listening = json.loads(file.read_text())
+    listening["clips"][0]["takes"][1]["match"] = {"0": 0.1, "0.5": 0.2, "10": 0.4, "2": 0.3}
+    file.write_text(json.dumps(listening))
+    write_page(tmp_path, spec)
+    assert "10 % (0 s), 20 % (0.5 s), 30 % (2 s), 40 % (10 s)." in Page(tmp_path / "report/index.html").words()
 
 
 def test_braces_of_a_user_are_not_a_template(tmp_path):
@@ -228,7 +238,7 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0.00"), (-0.01234, "−0.0123"), (123.4, "123"), (123456.7, "123457"), (1.5, "1.50")],
+    [(0, "0.00"), (-0.01234, "−0.0123"), (123.4, "123"), (999.7, "1000"), (123456.7, "123457"), (1.5, "1.50")],
 )
 def test_numbers_have_three_digits(value, text):
     assert in_digits(value) == text
