@@ -151,7 +151,7 @@ def partial_unlearning(evidence, recipe):
         values, works = columns
         memorised = bootstrap_interval(values[:, 2] - values[:, 1], evidence.seed, works)
         if memorised.low <= 0:
-            note = "the target does not predict forget better than gold does: there is nothing to be left"
+            note = "the target is not shown to predict forget better than gold: what is left of that cannot be told"
             row |= {"verdict": "undecided", "note": note}
     return row
 

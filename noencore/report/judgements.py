@@ -16,9 +16,8 @@ METRIC = "nll_caption"
 NATS = "nats a token"
 OF_MEMORISED = "% of what was memorised"
 NO_LIKELIHOOD = "Not tested: there is no NLL to compare, as the family likelihood is not among the metrics of this run."
-NOTHING_MEMORISED = (
-    "Undecided: the target is not shown to know forget better than gold does, so there is nothing to forget"
-)
+NOTHING_MEMORISED = "Undecided: the target knows forget no better than gold by more than the margin of {margin:.3g}"
+NOT_SHOWN = "Undecided: the target is not shown to know forget better than gold, so what is left of that cannot be told"
 OTHERS_SHOWN = 3
 
 
@@ -107,7 +106,8 @@ def forgotten_by(evidence, recipe):
     numbers = _shares(share)
     if evidence.nothing_to_forget(share):
         memorised = with_interval(known["value"], known["ci_low"], known["ci_high"], sign=True)
-        text = f"{NOTHING_MEMORISED} (gold's NLL less the target's: {memorised} {NATS})."
+        why = NOTHING_MEMORISED.format(**known) if known["verdict"] == "unchanged" else NOT_SHOWN
+        text = f"{why} (gold's NLL less the target's: {memorised} {NATS})."
         return Judgement("undecided", text, **numbers)
     if to_gold["verdict"] == "as gold":
         distance = with_interval(to_gold["value"], to_gold["ci_low"], to_gold["ci_high"], sign=True)

@@ -156,7 +156,7 @@ def objection(verdict, evidence):
     if evidence.has_gold:
         share = evidence.share_left(verdict.recipe)
         if evidence.nothing_to_forget(share):
-            return "is undecided, as the target is not shown to know forget better than gold"
+            return "is undecided, as it is not shown that there was something to forget"
         left = percent(share["value"], share["ci_low"], share["ci_high"])
         if verdict.forgotten.verdict == "beyond gold":
             return f"went beyond gold ({left} of what was memorised is left)"

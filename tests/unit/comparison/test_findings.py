@@ -70,7 +70,7 @@ def test_partial_unlearning_needs_something_to_unlearn():
     models = {"target-0": values(3.0, seed=1), "gold-0": values(3.0, seed=2), "ga-0": values(3.2, seed=3)}
     row = finding(findings(models), 1, "ga")
     assert row["verdict"] == "undecided"
-    assert "nothing to be left" in row["note"]
+    assert "not shown to predict forget better than gold" in row["note"]
 
 
 def test_remain_damage():

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from noencore.report.judgements import NOTHING_MEMORISED
+from noencore.report.judgements import NOT_SHOWN, NOTHING_MEMORISED
 from noencore.report.verdicts import NO_GOLD, ONE_SEED, RULE, RULE_WITHOUT_GOLD, target_words, verdicts
 
 PARAMETERS = 1_610_000
@@ -76,10 +76,20 @@ def test_undecided_where_there_is_nothing_to_forget(trained, make_run, gold, noi
     made = verdicts(run.spec, run.evidence, run.split, PARAMETERS)
     judged = of(made, "ga")["forgotten"]
     assert judged["verdict"] == "undecided"
-    assert judged["text"].startswith(NOTHING_MEMORISED)
+    assert judged["text"].startswith(NOTHING_MEMORISED.format(margin=0.05))
     assert made["recommended"]["recipe"] is None
     assert "nan" not in json.dumps(made)
-    assert "not shown to know forget better than gold" in made["recommended"]["reason"]
+    assert "not shown that there was something to forget" in made["recommended"]["reason"]
+
+
+def test_what_is_not_shown_to_be_known_is_not_said_to_be_unknown(make):
+    """The golds differ so much that the interval of what the target knows holds 0, and far more than the margin."""
+    made = make({"gold-0": {"forget": 2.1}, "gold-1": {"forget": 2.9}, "ga-0": {"forget": 2.4}}, noise=2.0)
+    assert made["memorised"]["low"] < 0 < 0.05 < made["memorised"]["high"]
+    judged = of(made, "ga")["forgotten"]
+    assert judged["verdict"] == "undecided"
+    assert judged["text"].startswith(NOT_SHOWN)
+    assert "nothing to forget" not in json.dumps(made)
 
 
 @pytest.mark.parametrize(
