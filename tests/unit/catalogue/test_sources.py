@@ -289,6 +289,7 @@ def test_metadata_that_would_not_be_read_is_an_error(music, names, message):
         ({**CSV, "path": "nowhere.csv"}, "nowhere.csv: no such file"),
         ({**CSV, "path": "x/y.csv"}, "x: no such folder; correct catalogue.root"),
         ({**CSV, "path": "y.csv", "columns": {"audio": "a", "sha256": "b"}}, "columns: 'sha256' is a name that"),
+        ({**CSV, "path": "y.csv", "columns": {"audio": "a", "window": "b"}}, "columns: 'window' is a name that"),
         ({"source": "song_describer", "path": "nowhere"}, "nowhere/song_describer.csv: no such file"),
     ],
 )
