@@ -83,7 +83,9 @@ def test_the_json_beside_a_file_is_read_as_audiocraft_writes_it(music):
     assert rows.loc["In/d.wav", "status"] == "invalid"  # it may have named the artist who opts out
 
 
-@pytest.mark.parametrize("content", [b"[1]", b"\xff\xfe", b"[" * 100000, b" " * 2_000_000])
+@pytest.mark.parametrize(
+    "content", [b"[1]", b"\xff\xfe", b"[" * 100000, b" " * 2_000_000, b'{"artist": [{"name": "Ann"}]}']
+)
 def test_a_foreign_json_is_a_reason(music, content):
     assert folder(music("a.wav", a__json=content))["status"].tolist() == ["invalid"]
 
