@@ -7,6 +7,7 @@ Fetching is for the host that has internet; every other job is offline. The hub 
 the table of weights has the others' where they are known: bytes that do not fit are not kept.
 """
 
+import errno
 import http.client
 import re
 import shutil
@@ -103,7 +104,7 @@ def fetch_repository(repository, files, hub):
         snapshot_download(repository, allow_patterns=list(files), cache_dir=hub)
     except Exception as error:  # its own, the HTTP client's and the system's
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise UserError(f"{repository}: cannot be fetched ({reason}); run it again where there is internet") from None
+        raise UserError(f"{repository}: cannot be fetched ({reason}); {_cure(error)}") from None
     for file in files:
         path = in_hub(repository, file, hub)
         if path is None:
@@ -125,12 +126,17 @@ def fetch_file(file, place):
     try:
         _download(file.url, part)
     except (OSError, http.client.HTTPException) as error:
-        raise UserError(f"{file.url}: cannot be fetched ({error}); run it again where there is internet") from None
+        raise UserError(f"{file.url}: cannot be fetched ({error}); {_cure(error)}") from None
     found = sha256(part)
     if (file.size not in (None, part.stat().st_size)) or (file.sha256 and found != file.sha256):
         part.unlink()
         raise UserError(f"{file.url}: sha256 {found[:8]}..., not {file.sha256[:8]}...; what came is no {file.name}")
     part.rename(place)
+
+
+def _cure(error):
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+    return "make room and run it again" if full else "run it again where there is internet"
 
 
 def _download(url, part):

@@ -170,6 +170,8 @@ class _Sidecars:
             if refused or size > LONGEST_JSON:
                 raise UserError(beside)
             about = parse_json((self.root / beside).read_text(encoding="utf-8-sig"), beside)
+            if about.get("artist") and not as_text(about["artist"]):  # an object, which may well name one
+                raise UserError(beside)
         except (UserError, OSError, ValueError):
             return {"status": "invalid", "reason": "the json beside it is damaged or foreign; correct or remove it"}
         tags = ", ".join(filter(None, (as_text(about.get(tag)) for tag in TAGS)))

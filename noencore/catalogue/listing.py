@@ -124,7 +124,7 @@ class Place:
 
 def is_free_name(name):
     """Whether a catalogue may have a column of this name beside its own."""
-    taken = {*LISTED, *MEASURED, "recording", "folder", "audio"}
+    taken = {*LISTED, *MEASURED, "recording", "window", "folder", "audio"}
     return bool(re.fullmatch(r"[a-z][a-z0-9_]*", str(name))) and name not in taken
 
 

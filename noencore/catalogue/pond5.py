@@ -118,14 +118,13 @@ def _refusals(rows):
     else, one would be given the audio of another.
     """
     refusals = [_refused(row) for row in rows]
+    names = ["" if refused or row.item else _fetched_name(row) for row, refused in zip(rows, refusals)]
     addresses = defaultdict(set)
-    for row, refused in zip(rows, refusals):
-        if not refused and not row.item:
-            addresses[_fetched_name(row)].add(row.url)
-    alike = "another row differs from it in what follows the ? of its URL alone; give each an ItemID"
+    for row, name in zip(rows, names):
+        addresses[name].add(row.url)
+    alike = ("invalid", "another row differs from it in what follows the ? of its URL alone; give each an ItemID")
     return [
-        refused or (("invalid", alike) if not row.item and len(addresses[_fetched_name(row)]) > 1 else None)
-        for row, refused in zip(rows, refusals)
+        alike if name and len(addresses[name]) > 1 else refused for name, refused in zip(names, refusals, strict=True)
     ]
 
 

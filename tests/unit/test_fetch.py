@@ -67,6 +67,12 @@ def test_what_cannot_be_had_or_is_another_file_is_one_line(site, tmp_path, answe
     assert not (tmp_path / "weights.pt").exists()
 
 
+def test_a_full_disk_asks_for_room_and_not_for_internet(site, tmp_path):
+    (tmp_path / ".weights.pt.part").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"No space left on device.*; make room and run it again"):
+        fetch_file(wanted(site, Answer(BODY)), tmp_path / "weights.pt")
+
+
 def test_a_file_without_a_recorded_sum_is_taken_as_it_comes(site, tmp_path):
     fetch_file(wanted(site, Answer(b"anything"), size=None, digest=""), tmp_path / "weights.pt")
     assert (tmp_path / "weights.pt").read_bytes() == b"anything"

@@ -83,7 +83,9 @@ def test_the_json_beside_a_file_is_read_as_audiocraft_writes_it(music):
     assert rows.loc["In/d.wav", "status"] == "invalid"  # it may have named the artist who opts out
 
 
-@pytest.mark.parametrize("content", [b"[1]", b"\xff\xfe", b"[" * 100000, b" " * 2_000_000])
+@pytest.mark.parametrize(
+    "content", [b"[1]", b"\xff\xfe", b"[" * 100000, b" " * 2_000_000, b'{"artist": [{"name": "Ann"}]}']
+)
 def test_a_foreign_json_is_a_reason(music, content):
     assert folder(music("a.wav", a__json=content))["status"].tolist() == ["invalid"]
 
@@ -289,6 +291,7 @@ def test_metadata_that_would_not_be_read_is_an_error(music, names, message):
         ({**CSV, "path": "nowhere.csv"}, "nowhere.csv: no such file"),
         ({**CSV, "path": "x/y.csv"}, "x: no such folder; correct catalogue.root"),
         ({**CSV, "path": "y.csv", "columns": {"audio": "a", "sha256": "b"}}, "columns: 'sha256' is a name that"),
+        ({**CSV, "path": "y.csv", "columns": {"audio": "a", "window": "b"}}, "columns: 'window' is a name that"),
         ({"source": "song_describer", "path": "nowhere"}, "nowhere/song_describer.csv: no such file"),
     ],
 )
