@@ -49,7 +49,7 @@ ONE_SEED = "Every recipe has one unlearn seed: the verdicts are about these mode
 def verdicts(spec, evidence, split, parameters):
     """The content of verdicts.json, a dict.
 
-    spec: of `experiment.words_spec`; evidence: an `RunTables`; split: the frame of split.parquet; parameters: number of
+    spec: of `experiment.words_spec`; evidence: a `RunTables`; split: the frame of split.parquet; parameters: number of
     parameters of the target.
     """
     judged = [

@@ -65,4 +65,4 @@ def test_they_are_drawn_without_a_complaint(drawn, run):
     """Any error in the console fails `visit`."""
     page = drawn(run)
     assert page.locator("figure[data-figure]").count() == len(FIGURES)
-    wait_until(page, "document.querySelectorAll('figure.undrawn').length === 0")
+    wait_until(page, "document.querySelectorAll('figure:not(.drawn)').length === 0")
