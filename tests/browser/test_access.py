@@ -85,3 +85,19 @@ def test_takes_are_played_and_changed_by_keyboard(visit):
         wait_until(page, f"{playing} === '{expected}'")
     page.keyboard.press("Space")
     wait_until(page, f"{playing} === ''")
+
+
+def test_the_take_started_last_plays_however_soon_it_follows(visit):
+    """The browser reports a start later than it starts: two starts before the first report stopped each other."""
+    page = visit(**SMALL)
+    reported = """
+    async () => {
+      const takes = [...document.querySelectorAll("[data-take]")].slice(0, 2);
+      const players = takes.map(take => take.querySelector("audio"));
+      const reports = players.map(player => new Promise(done => player.addEventListener("play", done)));
+      for (const take of takes) take.dispatchEvent(new KeyboardEvent("keydown", { key: " ", bubbles: true }));
+      await Promise.all(reports);
+      return players.map(player => player.paused);
+    }
+    """
+    assert page.evaluate(reported) == [True, False]

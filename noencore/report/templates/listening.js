@@ -3,15 +3,18 @@
   "use strict";
   const players = [...document.querySelectorAll("audio[data-player]")];
 
-  document.addEventListener(
-    "play",
-    (event) => players.filter((player) => player !== event.target).forEach((player) => player.pause()),
-    true,
-  );
+  const pauseOthers = (player) => players.filter((other) => other !== player).forEach((other) => other.pause());
+
+  // The event comes later than the start: a player that has been stopped since must not stop the one now playing.
+  document.addEventListener("play", ({ target }) => target.paused || pauseOthers(target), true);
 
   const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
-  const toggle = (player) => (player.paused ? player.play().catch(() => {}) : player.pause());
+  const toggle = (player) => {
+    if (!player.paused) return player.pause();
+    pauseOthers(player);
+    player.play().catch(() => {});
+  };
 
   /** Move the focus within a clip: the take in focus is the one that the tab key comes back to. */
   const moveTo = (takes, take) => {
