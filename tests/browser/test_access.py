@@ -63,7 +63,7 @@ def test_all_can_be_done_by_keyboard(visit):
         page.keyboard.press(key)
 
     press("nav a[href='#tables']", "Enter")
-    assert page.evaluate("location.hash") == "#tables"
+    wait_until(page, "location.hash === '#tables'")
     for key, direction in (("Enter", "ascending"), ("Space", "descending")):
         press("table[data-table=metrics] th button", key)
         assert page.locator("table[data-table=metrics] th").first.get_attribute("aria-sort") == direction

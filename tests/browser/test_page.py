@@ -160,7 +160,7 @@ def test_it_fits_the_window(visit, width):
         link = page.locator(f"nav a[href='#{section}']")
         link.scroll_into_view_if_needed()
         link.click()
-        assert page.evaluate("location.hash") == f"#{section}"
+        wait_until(page, f"location.hash === '#{section}'")
         wait_until(page, f"Math.abs(document.getElementById('{section}').getBoundingClientRect().top) < 800")
     assert overflow(page) <= 0
 
