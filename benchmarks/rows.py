@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from noencore.catalogue import cutting
-from noencore.catalogue.near_duplicates import SKETCH
+from noencore.catalogue.near_duplicates import PART, SKETCH
 from noencore.catalogue.sources import list_source
 from noencore.files import write_parquet
+from noencore.fingerprint import HOP, SAMPLE_RATE
 
 CUT = cutting.Cut(clips_per_work=3, clip_seconds=4.0, seed=0, sample_rate=16000)
-COMMON = np.random.default_rng(0).integers(2**63, size=1000, dtype=np.uint64)  # entries that strangers share
-FRAMES = 3750  # of a minute
+COMMON = np.random.default_rng(0).integers(2**32, size=1000, dtype=np.uint32)  # entries that strangers share
+PARTS = 3  # of each recording: three minutes
+SIZE, FRAMES = PARTS * SKETCH, PARTS * PART * SAMPLE_RATE // HOP  # of its sketch, of its times
 TWIN = 20  # each of so many recordings shares half of its sketch with the next
 
 
@@ -35,20 +37,21 @@ def heard(recording, path, cut, wav_of):
     draw = np.random.default_rng(row)
     keys, times = entries(row)
     if row % TWIN == 0:
-        keys[: SKETCH // 2], times[: SKETCH // 2] = (half[: SKETCH // 2] for half in entries(row + 1))
+        keys[: SIZE // 2], times[: SIZE // 2] = (half[: SIZE // 2] for half in entries(row + 1))
     order = np.argsort(keys)
     clips = [
         {"window": window, "start": 4.0 * window, "status": "ok", "reason": "", "loudness": -20.0}
         | {"sha256": draw.bytes(32).hex()}
         for window in range(cut.clips_per_work)
     ]
-    return {"rate": 44100, "channels": 2, "clips": clips, "sketch": [keys[order].tolist(), times[order].tolist()]}
+    sketch = [keys[order].tolist(), times[order].tolist(), PARTS]
+    return {"rate": 44100, "channels": 2, "clips": clips, "sketch": sketch}
 
 
 def entries(row):
     draw = np.random.default_rng([row, 1])
-    keys, times = draw.integers(2**63, size=SKETCH, dtype=np.uint64), draw.integers(FRAMES, size=SKETCH)
-    keys[-SKETCH // 8 :] = draw.choice(COMMON, SKETCH // 8)
+    keys, times = draw.integers(2**32, size=SIZE, dtype=np.uint32), draw.integers(FRAMES, size=SIZE)
+    keys[-SIZE // 8 :] = draw.choice(COMMON, SIZE // 8)
     return keys, times
 
 

@@ -1,12 +1,16 @@
 """Spans of an audio file of any format that libsndfile or FFmpeg (PyAV) reads, as mono at the file's own rate.
 
-Only the spans are kept in memory, however long the file is or says it is. What is wrong with a file is a BadAudio with
-a status and a reason; decoders meet foreign bytes here, so anything that they raise ends as that.
+A file is decoded once from its beginning, and a span is in memory while it is read alone, however long the file is or
+says it is. What is wrong with a file is a BadAudio with a status and a reason; decoders meet foreign bytes here, so
+anything that they raise ends as that.
 """
 
 import os
 import re
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
@@ -33,11 +37,19 @@ class BadAudio(Exception):
         self.status, self.reason = status, reason
 
 
-def read_spans(path, choose):
-    """Spans of a file: (rate in Hz, channels, list of float32 [n]), channels averaged.
+class Span(NamedTuple):
+    """So many frames from the first on, and what is made of their wave, float32 [n], once they are read."""
 
-    choose: function (frames, rate) -> list of (first frame, frames) in any order; it may raise BadAudio. A span that
-    the file ends in is shorter than asked. Raises BadAudio where the file cannot be read, is cut off, or too long.
+    first: int
+    count: int
+    result: Callable[[np.ndarray], Any] = lambda wave: wave
+
+
+def read_spans(path, choose):
+    """Spans of a file: (rate in Hz, channels, list of their results), channels averaged.
+
+    choose: function (frames, rate) -> list of `Span` in any order; it may raise BadAudio. A span that the file ends in
+    is shorter than asked. Raises BadAudio where the file cannot be read, is cut off, or too long.
     """
     if os.path.getsize(path) == 0:  # PyAV would print a traceback
         raise BadAudio("unreadable", "an empty file")
@@ -85,12 +97,36 @@ def _read_with_sndfile(file, choose):
     promised = re.findall(r"(?:data|SSND) : (\d+) \(should be \d+\)", file.extra_info)
     if not all(_is_piped(int(size)) for size in promised) or not _has_tail(file):
         raise BadAudio("truncated", "ends before the length that its header gives")
-    waves = []
-    for first, count in spans:
-        file.seek(min(first, file.frames))
-        blocks = file.blocks(blocksize=BLOCK, frames=count, dtype="float32", always_2d=True)
-        waves.append(np.concatenate([np.zeros(0, np.float32), *(block.mean(axis=1) for block in blocks)]))
-    return file.samplerate, file.channels, waves
+    begin = min([file.frames, *(span.first for span in spans)])
+    end = max([begin, *(span.first + span.count for span in spans)])
+    file.seek(begin)
+    blocks = file.blocks(blocksize=BLOCK, frames=end - begin, dtype="float32", always_2d=True)
+    return file.samplerate, file.channels, _results(spans, (block.mean(axis=1) for block in blocks), begin)
+
+
+def _results(spans, blocks, place):
+    """The result of each span, from mono blocks in a row, of which the first begins at the frame `place`."""
+    results = [None] * len(spans)
+    waiting = deque(sorted(range(len(spans)), key=lambda number: spans[number].first))
+    pieces = {}  # of the spans that are being read
+
+    def close(number):
+        results[number] = spans[number].result(np.concatenate([np.zeros(0, np.float32), *pieces.pop(number)]))
+
+    for block in blocks:
+        after = place + len(block)
+        while waiting and spans[waiting[0]].first < after:
+            pieces[waiting.popleft()] = []
+        for number in list(pieces):
+            first, count, _ = spans[number]
+            pieces[number].append(block[max(0, first - place) : first + count - place])
+            if first + count <= after:
+                close(number)
+        place = after
+    pieces |= {number: [] for number in waiting}
+    for number in list(pieces):
+        close(number)
+    return results
 
 
 def _is_piped(size):
@@ -118,14 +154,17 @@ def _read_with_ffmpeg(source, choose):
     _check(frames, rate, channels)
     _check_whole(frames, rate, declared)
     spans = choose(frames, rate)
-    kept, place = [[] for _ in spans], 0
-    for block, _ in _decode(path, form):
-        mono = block.mean(axis=1)
-        for pieces, (first, count) in zip(kept, spans):
-            pieces.append(mono[max(0, first - place) : max(0, first + count - place)])
-        place += len(mono)
-    _check_whole(place, rate, said)
-    return rate, channels, [np.concatenate(pieces) for pieces in kept]
+    read = 0
+
+    def mono():
+        nonlocal read
+        for block, _ in _decode(path, form):
+            read += len(block)
+            yield block.mean(axis=1)
+
+    results = _results(spans, mono(), 0)
+    _check_whole(read, rate, said)
+    return rate, channels, results
 
 
 def _count(path, form):

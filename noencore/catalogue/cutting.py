@@ -20,15 +20,14 @@ import soxr
 
 from noencore import fingerprint
 from noencore.catalogue import kept
-from noencore.catalogue.audio import BadAudio, read_spans
+from noencore.catalogue.audio import BadAudio, Span, read_spans
 from noencore.catalogue.listing import LISTED, recordings
-from noencore.catalogue.near_duplicates import duplicate_pairs, merge_groups, sketch
+from noencore.catalogue.near_duplicates import PART, Sketch, duplicate_pairs, entries, merge_groups, sketch
 from noencore.errors import UserError
 from noencore.files import atomic, sha256
 
 SILENCE = -60.0  # dBFS RMS: a window below it is silent
 SLACK = 0.05  # s that a recording may lack of its last window; made up with silence
-HEARD = 60.0  # s from the middle of each recording that the fingerprint is made of
 CHUNK = 16  # recordings a process takes at a time
 
 UNUSED = "catalogue.unused.csv"  # beside the log: also there where too few recordings can be used
@@ -151,10 +150,8 @@ def _cut_recording(recording, cut, directory, store):
         return _unused(recording, bad), None
     except OSError as error:
         return _unused(recording, BadAudio("unreadable", f"cannot be read: {error.strerror}")), None
-    heard = measured["sketch"] and (
-        np.array(measured["sketch"][0], np.uint64),
-        np.array(measured["sketch"][1], np.int32),
-    )
+    keys, times, parts = measured["sketch"]
+    heard = Sketch(np.array(keys, np.uint32), np.array(times, np.int32), parts)
     return _rows(recording, measured, cut, directory.name), heard
 
 
@@ -164,15 +161,20 @@ def _measure(recording, path, cut, wav_of):
 
     def choose(frames, rate):
         windows.extend(_windows(recording, frames / rate, cut))
-        starts = [round(start * rate) for _, start in windows]
-        return [*((first, round(cut.clip_seconds * rate)) for first in starts), _heard(recording, frames, rate)]
+        size = round(cut.clip_seconds * rate)
+        clips = [Span(round(start * rate), size) for _, start in windows]
+        return [*clips, *_parts(recording, frames, rate)]
 
-    rate, channels, waves = read_spans(path, choose)
+    rate, channels, results = read_spans(path, choose)
     clips = [
         {"window": window, "start": start, **_write(wav_of(window), wave, rate, cut)}
-        for (window, start), wave in zip(windows, waves)
+        for (window, start), wave in zip(windows, results)
     ]
-    return {"rate": rate, "channels": channels, "clips": clips, "sketch": _sketch(waves[-1], rate)}
+    heard = sketch(results[len(windows) :])
+    return {
+        **{"rate": rate, "channels": channels, "clips": clips},
+        "sketch": [heard.keys.tolist(), heard.times.tolist(), heard.parts],
+    }
 
 
 def _rows(recording, measured, cut, folder):
@@ -216,19 +218,18 @@ def _windows(recording, seconds, cut):
     return [(int(window), round(float(begin + window * cut.clip_seconds), 6)) for window in chosen]
 
 
-def _heard(recording, frames, rate):
-    """(first frame, frames) of what the fingerprint is made of: the middle of the recording."""
+def _parts(recording, frames, rate):
+    """Spans of PART seconds that a recording is heard in, to the end of it or of the audio."""
     begin = 0 if np.isnan(recording["start"]) else round(recording["start"] * rate)
     end = frames if np.isnan(recording["duration"]) else min(frames, begin + round(recording["duration"] * rate))
-    count = min(end - begin, round(HEARD * rate))
-    return begin + (end - begin - count) // 2, count
+    firsts = range(begin, end, PART * rate)
+    return [Span(first, min(PART * rate, end - first), partial(_entries, rate=rate)) for first in firsts]
 
 
-def _sketch(wave, rate):
+def _entries(wave, rate):
     if not np.isfinite(wave).all():
-        return None
-    keys, times = sketch(soxr.resample(wave, rate, fingerprint.SAMPLE_RATE, quality="HQ"))
-    return [keys.tolist(), times.tolist()]
+        wave = np.zeros(0, np.float32)
+    return entries(soxr.resample(wave, rate, fingerprint.SAMPLE_RATE, quality="HQ"))
 
 
 def _write(path, wave, rate, cut):

@@ -1,6 +1,7 @@
 """Spans of files in every format, and a reason for every file that cannot be read."""
 
 import struct
+import weakref
 
 import av
 import numpy as np
@@ -8,14 +9,14 @@ import pytest
 import soundfile
 from own_audio import SUBTYPES, melody, write, write_m4a
 
-from noencore.catalogue.audio import BadAudio, read_spans
+from noencore.catalogue.audio import BadAudio, Span, read_spans
 
 RATE = 22050
 WAVE = melody(3.0, seed=1, rate=RATE)
 
 
 def whole(frames, rate):
-    return [(0, frames)]
+    return [Span(0, frames)]
 
 
 @pytest.mark.parametrize(
@@ -69,9 +70,25 @@ def test_spans_are_parts_of_the_whole(tmp_path, name):
     write_m4a(path, WAVE, RATE) if name.endswith("m4a") else write(path, WAVE, RATE)
     _, _, (mono,) = read_spans(path, whole)
     spans = [(20000, 5000), (0, 10), (100, 30000), (len(mono) - 7, 100), (len(mono) + 9, 5)]
-    _, _, parts = read_spans(path, lambda frames, rate: spans)
-    for part, (first, count) in zip(parts, spans):
+    _, _, parts = read_spans(path, lambda frames, rate: [Span(*span) for span in spans])
+    for part, (first, count) in zip(parts, spans, strict=True):
         np.testing.assert_array_equal(part, mono[first : first + count])
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.m4a"])
+def test_the_result_of_a_span_is_made_before_the_next_is_read(tmp_path, name):
+    """So the memory of a long file is that of its longest span."""
+    path, read, alive = tmp_path / name, [], []
+    write_m4a(path, WAVE, RATE) if name.endswith("m4a") else write(path, WAVE, RATE)
+
+    def length(wave):
+        read.append(weakref.ref(wave))
+        alive.append(sum(wave() is not None for wave in read))
+        return len(wave)
+
+    spans = [Span(first, 8000, length) for first in range(0, 48000, 8000)]
+    assert read_spans(path, lambda frames, rate: spans)[2] == [8000] * 6
+    assert alive == [1] * 6
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "ogg", "opus"])
@@ -83,7 +100,7 @@ def test_spans_of_lossy_files_are_what_decoding_from_the_beginning_gives(tmp_pat
     soundfile.write(path, melody(6.0, seed=2, rate=rate), rate, subtype, format=form, **more)
     straight, _ = soundfile.read(path, dtype="float32")
     spans = [(int(first), 20000) for first in np.random.default_rng(0).integers(0, 5 * rate, 20)]
-    _, _, parts = read_spans(path, lambda frames, rate: spans)
+    _, _, parts = read_spans(path, lambda frames, rate: [Span(*span) for span in spans])
     for part, (first, count) in zip(parts, spans, strict=True):
         np.testing.assert_allclose(part, straight[first : first + count], atol=1e-3)
     assert capfd.readouterr().err == ""
