@@ -58,17 +58,33 @@ def as_text(value):
 
 
 def _from_csv(path, separator):
-    _check_head(path, separator)
+    _check_form(path, separator)
     options = {"dtype": str, "keep_default_na": False, "encoding": "utf-8-sig", "compression": None}
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more cells than the head has names
         return pd.read_csv(path, sep=separator, index_col=False, **options).fillna("")
 
 
-def _check_head(path, separator):
-    """Refuse a csv with other separators, and one with two columns of a name: of these pandas renames the second."""
+def _check_form(path, separator):
+    """Refuse a csv that pandas reads otherwise than it was meant.
+
+    That is one with other separators, one with two columns of a name, of which pandas renames the second, and one with
+    a quotation mark that is not closed: the rows up to the next mark would be one cell.
+    """
+    row = 1
     with path.open(encoding="utf-8-sig", newline="") as file:
-        head = next(csv.reader(file, delimiter=separator), [])
+        rows = csv.reader(file, delimiter=separator, strict=True)
+        try:
+            _check_head(next(rows, []), separator, path)
+            row = rows.line_num + 1
+            for _ in rows:
+                row = rows.line_num + 1
+        except csv.Error as error:
+            cure = "close the quotation mark, and double those inside a cell"
+            raise UserError(f"{path}:{row}: the row that begins here is not closed ({error}); {cure}") from None
+
+
+def _check_head(head, separator, path):
     names = {";": "semicolons", "\t": "tabs", ",": "commas"}
     other = next((sign for sign in names if len(head) == 1 and sign in head[0]), None)
     if other:

@@ -204,6 +204,17 @@ def test_root_says_where_the_names_of_a_csv_start(music, tmp_path):
         ("list.csv", "path;words\na.wav;x, y\n", "separated by semicolons; save it with commas"),
         ("list.tsv", "path,words\na.wav,x\n", "separated by commas; save it with tabs"),
         ("list.csv", "path,words,from,kind,words\n", "two columns 'words'; remove or rename one"),
+        (
+            "list.csv",
+            'path,words,from,kind\na,b,,\nb,"x,,\nc,y,,\nd,"z",,\n',
+            "list.csv:3: the row that begins here is not closed",
+        ),
+        (
+            "list.csv",
+            'path,words,from,kind\na,"two\nlines",,\nb,"x,,\n',
+            "list.csv:4: the row that begins here is not closed",
+        ),
+        ("list.csv", 'path,"words,from,kind\na,b,,\n', "list.csv:1: the row that begins here is not closed"),
         ("list.jsonl", '{"path": "a.wav"}\n[1]\n', "list.jsonl:2: not a json object"),
         ("list.jsonl", "{" * 100000, "list.jsonl:1: not a json object"),
         ("list.parquet", b"PAR1 no", "not a readable parquet file"),
