@@ -278,7 +278,8 @@ def _check_sense(where, recipe, given):
         return
     weights = recipe.codebook_weights
     for wrong, key, why in (
-        (recipe.steps and recipe.epochs, "epochs", "steps are given as well; remove one of them"),
+        (recipe.steps and recipe.epochs, "epochs",
+         "steps are given as well, here or in an earlier file; remove one, or give the recipe a name of its own"),
         (not (recipe.steps or recipe.epochs), "steps", "neither steps nor epochs are given; add one of them"),
         (recipe.lr <= 0, "lr", "is missing; give a learning rate above 0"),
         (remain == "none" and given & {"alpha", "remain_batch"}, "remain",

@@ -60,12 +60,12 @@ def test_the_default_run_has_a_job_of_every_rule(fresh):
 def test_the_presets_plan(fresh):
     assert "unlearn rl_tokens-0" in fresh.planned(configfiles=("presets/smoke.yaml",))
     assert fresh.planned("train_codec", configfiles=("presets/codec.yaml",)) == ["train_codec"]
-    for name in ("tuned", "musicgen-small"):
+    for name, recipe in (("tuned", "npo_lora"), ("musicgen-small", "npo_kl_lora")):
         recipes = f"presets/{name}.yaml"
-        assert "unlearn npo_lora-0" in fresh.planned(configfiles=(recipes,))
+        assert f"unlearn {recipe}-0" in fresh.planned(configfiles=(recipes,))
         grid = fresh.planned("tune", configfiles=(recipes, f"presets/{name}-tune.yaml"))
         assert "tune" in grid
-        assert "unlearn npo_lora_1-0" in grid
+        assert f"unlearn {recipe}_1-0" in grid
 
 
 def test_braces_in_the_config_are_no_wildcards(fresh):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from noencore.errors import UserError
 from noencore.unlearning.recipes import PARTS, Choice, make_recipe, takes_steps
@@ -21,6 +22,16 @@ def test_an_entry_of_old_is_the_paper_s_gradient_ascent():
 
 
 PLAIN = (Choice("none"), Choice("all"))
+
+
+@pytest.mark.parametrize("before", ["config.yaml", "presets/no-encore.yaml", "presets/opt-out.yaml"])
+def test_recipes_that_are_given_after_a_released_model_s_are_named_otherwise(before):
+    """Snakemake merges recipes of one name key by key: one with steps and one with epochs made one with both."""
+    root = Path(__file__).parents[3]
+    other, own = (
+        yaml.safe_load((root / path).read_text())["recipes"] for path in (before, "presets/musicgen-small.yaml")
+    )
+    assert not set(other) & set(own)
 
 
 @pytest.mark.parametrize(("part", "name"), [(part, name) for part, table in PARTS.items() for name in table])
