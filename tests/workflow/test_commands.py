@@ -91,6 +91,8 @@ def test_the_slurm_profile_has_a_line_for_every_rule_that_is_sent():
     assert {pair.split("=")[0] for pair in profile["groups"]} <= sent
     for name, line in profile["set-resources"].items():
         assert str(line["mem_mb"]).startswith("attempt * "), name
+    on_a_card = {name for name, text in rules().items() if "gpu=GPU" in text}
+    assert {name for name, line in profile["set-resources"].items() if line.get("gpu")} == on_a_card
 
 
 def test_a_second_run_has_nothing_to_do(finished):
