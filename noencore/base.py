@@ -53,23 +53,30 @@ class Base:
         return text_encoder_name(self.package)
 
     def codec_sha256(self):
-        """The sha256 of the codec's file, and where it only names an EnCodec in the hub, of that one's weights."""
+        """The sha256 of the codec's file, and where it only names an EnCodec in the hub, of that one's weights.
+
+        Of what is there: `fetch` and `preflight` are asked before the files have come.
+        """
         if not self.codec.exists():
             return ""
-        own, name = content_sha256(self.codec), pointed_codec(self.codec)
-        return own if name is None else f"{own} {content_sha256(find_in_hub(name, 'model.safetensors', self.hub))}"
+        name = pointed_codec(self.codec)
+        found = name and in_hub(name, "model.safetensors", self.hub)
+        return " ".join(content_sha256(path) for path in (self.codec, found) if path)
 
 
 def find_base(config):
     """The Base of an experiment, whether its files are there or not; None where its models are made from nothing.
 
-    Raises UserError where `model.init` can be no package.
+    Raises UserError where `model.init` can be no package, or is a directory without a codec.
     """
     if not is_released(config):
         return None
     name, hub = config["model"]["init"], Path(config["weights"], "hub")
     if Path(name).is_dir():
-        return Base(find_package(name, hub), hub)
+        base = Base(find_package(name, hub), hub)
+        if not base.codec.exists():
+            raise UserError(f"config: model.init: {base.codec}: missing; {AGAIN}")
+        return base
     if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", name):
         raise UserError(f"config: model.init: no directory {name}; give that of a released package, or owner/model")
     found = in_hub(name, MODEL_FILE, hub)
@@ -77,14 +84,15 @@ def find_base(config):
 
 
 def check_base(name, base):
-    """Raise UserError where a file of a Base, or of what it names in the hub, is not there."""
-    if base.weights.exists() and not base.codec.exists():
-        raise UserError(f"config: model.init: {base.codec}: missing; {AGAIN}")
+    """Raise UserError where a file of a Base, or of what it names, is not there, or the package is of another kind."""
+    from noencore.musicgen.released import released_config
+
     for repository, files in needed_repositories(name, base).items():
         for file in files:
             if not in_hub(repository, file, base.hub):
                 cure = "run `snakemake fetch` with this config where there is internet"
                 raise UserError(f"config: model.init: {repository}: no {file} in {base.hub}; {cure}")
+    released_config(base.package)
 
 
 def needed_repositories(name, base):

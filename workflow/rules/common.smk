@@ -103,6 +103,9 @@ try:
         if not workflow.dryrun:
             RUN_LOCK = hold_run_lock(".snakemake")
     MISSING = missing_weights(config)
+    # The codec comes from outside: a param tells by its content whether it is another one, and rules take it as ancient().
+    OWN_CODEC_SHA256 = sha256(OWN_CODEC) if Path(OWN_CODEC).exists() else ""
+    CODEC_SHA256 = BASE.codec_sha256() if BASE else OWN_CODEC_SHA256
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -112,10 +115,6 @@ if workflow.is_main_process:
             f"warning: no weights of {name}, its metrics stay empty:", file=sys.stderr
         )
         print(*(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
-
-# The codec comes from outside: a param tells by its content whether it is another one, and rules take it as ancient().
-OWN_CODEC_SHA256 = sha256(OWN_CODEC) if Path(OWN_CODEC).exists() else ""
-CODEC_SHA256 = BASE.codec_sha256() if BASE else OWN_CODEC_SHA256
 
 # Where there is a card, its jobs take turns (profiles/default); without one they run side by side on the cores.
 # On a cluster it is the profile that asks for cards (profiles/slurm), since the submitting host may have none.
