@@ -177,7 +177,9 @@ def describe(config):
         known = sum(one.size or 0 for one in missing)
         place = Path(config["weights"])
         free = shutil.disk_usage(next(path for path in (place, *place.absolute().parents) if path.exists())).free
-        head = f"missing: {len(missing)} files, {known / GB:.1f} GB or so in all ({free / GB:,.0f} GB are free)"
+        unknown = sum(one.size is None and not _is_small(one) for one in missing)
+        more = f", and {unknown} whose size is not known" if unknown else " in all"
+        head = f"missing: {len(missing)} files, {known / GB:.1f} GB or so{more} ({free / GB:,.0f} GB are free)"
         lines = [head, *lines, "`snakemake fetch` with this config brings them, on a host with internet"]
     else:
         lines = [f"missing: nothing; all that comes from elsewhere is in {config['weights']}"]
@@ -191,8 +193,11 @@ def describe(config):
 
 def _line(one):
     size = "?" if one.size is None else f"{'' if one.exact else 'about '}{one.size / 1e6:,.0f} MB"
-    small = one.size is None and not one.file.endswith((".bin", ".safetensors", ".pt", ".pth"))
-    return f"  {one.owner}: {one.file} ({'small' if small else size}) -> {one.place}"
+    return f"  {one.owner}: {one.file} ({'small' if _is_small(one) else size}) -> {one.place}"
+
+
+def _is_small(one):
+    return one.size is None and not one.file.endswith((".bin", ".safetensors", ".pt", ".pth"))
 
 
 def model_of(config):

@@ -114,6 +114,11 @@ def test_the_preflight_says_sizes_places_and_memory(tmp_path):
     assert "facebook/musicgen-small: state_dict.bin (about 840 MB)" in text
     assert "snakemake fetch" in text
     assert "largest job: unlearn ga, 13 GB" in text
+    assert "missing: 9 files, 4.6 GB or so in all (" in text
+    of_ann = "\n".join(
+        describe(config_of(tmp_path, **more | {"model": {"init": "ann/tuned"}, "metrics": ["likelihood"]}))
+    )
+    assert "missing: 5 files, 0.9 GB or so, and 2 whose size is not known (" in of_ann
 
 
 @pytest.fixture
