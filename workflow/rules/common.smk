@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from noencore import base, experiment
 from noencore.cluster import profile_of, show_stopped
-from noencore.config import check_config
+from noencore.config import check_config, check_rates
 from noencore.digest import canonical, code_digest
 from noencore.embeddings import LANDMARKS
 from noencore.embeddings.weights import WEIGHTS, expected_files
@@ -79,6 +79,7 @@ try:
         )
     )
     check_config(config, ROOT / "workflow/schemas/config.schema.yaml")
+    check_rates(config, given=workflow.config_settings.overwrite_config)
     config.update(experiment.expanded(config))
     # The small codec of our own: also an embedding, whatever model is looked at.
     OWN_CODEC = experiment.codec_path(config)
