@@ -92,6 +92,15 @@ def without_captions(clips):
     return clips
 
 
+def adapter_seed(seed):
+    """The seed that adapters of a training are drawn from, by its own: not that of any unlearning.
+
+    A recipe whose adapters were drawn alike would move in the very directions in which the target was trained, and
+    with the one seed alone that they share.
+    """
+    return int(np.random.default_rng([seed, 7]).integers(2**63))
+
+
 def train_model(model, clips, recipe, seed, checkpoint_path, progress=iter):
     """Train `model` (untrained or a released one) on all of `clips` (a tokens.Clips), in place; returns (model in eval
     mode, Cost).
@@ -105,7 +114,7 @@ def train_model(model, clips, recipe, seed, checkpoint_path, progress=iter):
     model = model.to(device)
     model.checkpoint_activations = recipe.checkpoint_activations
     parameters = dict(recipe.scope)
-    scope = SCOPES[parameters.pop("name")](model, None, seed, **parameters)
+    scope = SCOPES[parameters.pop("name")](model, None, adapter_seed(seed), **parameters)
     weights = list(scope.weights.values())
     optimizer = torch.optim.AdamW(
         weights, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.weight_decay, fused=True

@@ -14,6 +14,7 @@ from noencore.errors import UserError
 from noencore.files import write_tensors
 from noencore.musicgen.loss import set_nll, token_nll
 from noencore.musicgen.model import MusicGenLM
+from noencore.scopes import SCOPES
 from noencore.split import SETS
 from noencore.tokens import codec_shape_metadata
 from noencore.training import (
@@ -221,6 +222,23 @@ def test_a_released_model_is_fine_tuned_by_adapters_alone(make_model, make_clips
         else:
             assert not moved.any(), name
     assert mean_nll(trained, clips).mean() < mean_nll(start, clips).mean()
+
+
+def test_adapters_of_a_recipe_with_the_seed_of_the_training_are_others(make_model, make_clips, tmp_path):
+    """Else it moves where the target was trained to, and with that seed alone."""
+    recipe = replace(RECIPE, lr=1e-4, scope={"name": "lora", "rank": 1, "alpha": 1.0})
+    start, model = make_model(seed=5), make_model(seed=5)
+    trained, _ = train_model(make_model(seed=5), make_clips(10), recipe, 0, tmp_path / "run.safetensors")
+    drawn = SCOPES["lora"](model, None, 0, rank=1, alpha=1.0).weights
+    cosines = []
+    for name, weight in drawn.items():
+        if name.endswith(".a"):
+            adapted = name.replace("parametrizations.", "").removesuffix(".0.a")
+            moved = trained.get_parameter(adapted) - start.get_parameter(adapted)
+            way = torch.linalg.svd(moved).Vh[0]  # of rank 1: its one direction of inputs
+            cosines.append(torch.nn.functional.cosine_similarity(way, weight[0], dim=0).abs().item())
+    assert len(cosines) == 12
+    assert np.median(cosines) < 0.6
 
 
 def test_interrupted_fine_tuning_by_adapters_goes_on_to_the_same_weights(make_model, make_clips, tmp_path, stop_after):
