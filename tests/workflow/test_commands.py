@@ -35,6 +35,18 @@ def rules():
     return found
 
 
+def test_every_command_that_is_written_down_says_how_many_cores():
+    """Without --cores, or a profile that has a number, Snakemake runs nothing."""
+    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), *ROOT.glob("resources/*.md"), *ROOT.glob("presets/*.yaml")]
+    found = []
+    for page in [*pages, *ROOT.glob("profiles/*/config.yaml"), ROOT / "config.yaml", ROOT / "Snakefile"]:
+        lines = re.findall(r"(?:`|^#? *)(snakemake [^`]*?--[^`\n]*(?:\n[^`\n]*(?=`))?)", page.read_text(), re.MULTILINE)
+        found += [(page.name, " ".join(line.split())) for line in lines]
+    assert len(found) > 20
+    enough = r"--cores|--workflow-profile| -n\b|--report|--lint"
+    assert [command for command in found if not re.search(enough, command[1])] == []
+
+
 def test_every_rule_says_where_it_logs_and_what_it_depends_on():
     for name, text in rules().items():
         sent = [] if "localrule: True" in text else ["resources:", "mem_mb=", "runtime="]
