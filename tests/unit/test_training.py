@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from noencore import checkpoints
+from noencore import checkpoints, training
 from noencore.codec import CodecConfig
 from noencore.errors import UserError
 from noencore.files import write_tensors
@@ -48,6 +48,23 @@ def train(tiny_config, make_clips, tmp_path):
         )
 
     return call
+
+
+def test_a_card_that_torch_cannot_use_is_not_passed_over(tmp_path, monkeypatch):
+    """An old driver: torch warns in a log and says that there is none."""
+    monkeypatch.setattr(training.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(training, "CARD", tmp_path / "nvidia0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert training.pick_device() == "cpu"
+    training.CARD.touch()
+    for visible in (None, "0", "1,2", "GPU-8f1c"):
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        with pytest.raises(UserError, match=r"nvidia0: a card that PyTorch cannot use; update its driver \(for CUDA"):
+            training.pick_device()
+    for hidden in ("", "-1", "NoDevFiles"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert training.pick_device() == "cpu"
 
 
 def same_weights(one, other):
