@@ -38,6 +38,8 @@ def check_config(config, schema_path):
     check_margins(config["comparison"]["margins"])
     model, clip = config["model"], config["catalogue"]["clip_seconds"]
     _check_base(config)
+    if config["weights"].startswith("~"):  # fetch would make a folder of that name
+        raise UserError("config: weights: ~ is a shell's; write the whole path")
     if not is_released(config) and model["dim"] % (2 * model["heads"]):
         raise UserError(f"config: model.dim: {model['dim']} is not a multiple of 2 * heads ({2 * model['heads']})")
     if max(config["generate"]["prompt_seconds"]) >= clip:

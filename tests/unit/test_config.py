@@ -103,6 +103,7 @@ RELEASED = {"model": {"init": "facebook/musicgen-small"}, "catalogue": FOLDER}
     ("change", "message"),
     [
         ({"catalogue": DEFAULT["catalogue"]}, "catalogue.source: tunes are played at 16000 Hz"),
+        ({"weights": "~/weights"}, "weights: ~ is a shell's; write the whole path"),
         ({"model": {"init": "facebook/musicgen-small", "dim": 64}}, "model: unknown key 'dim'; known are init"),
         ({"model": {}}, "model: 'init' is a required property"),
         ({"target__train_seeds": []}, "gold.train_seeds: gold is trained like target"),
