@@ -99,12 +99,15 @@ def fetch_missing(config, say):
 def fetch_repository(repository, files, hub):
     """Bring some files of a repository of the hub into the cache `hub`. Raises UserError where that fails."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
         snapshot_download(repository, allow_patterns=list(files), cache_dir=hub)
     except Exception as error:  # its own, the HTTP client's and the system's
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise UserError(f"{repository}: cannot be fetched ({reason}); {_cure(error)}") from None
+        unknown = isinstance(error, RepositoryNotFoundError)  # or closed to whoever asks
+        cure = "correct the name, or run `hf auth login` where it is not public" if unknown else _cure(error)
+        raise UserError(f"{repository}: cannot be fetched ({reason}); {cure}") from None
     for file in files:
         path = in_hub(repository, file, hub)
         if path is None:

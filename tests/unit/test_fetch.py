@@ -9,7 +9,7 @@ from websites import Answer, running_site
 
 from noencore.embeddings.weights import WeightFile
 from noencore.errors import UserError
-from noencore.fetch import describe, fetch_file, fetch_missing, missing_files
+from noencore.fetch import describe, fetch_file, fetch_missing, fetch_repository, missing_files
 
 BODY = bytes(range(256)) * 40
 SIZE, DIGEST = len(BODY), hashlib.sha256(BODY).hexdigest()
@@ -150,6 +150,15 @@ def test_a_damaged_file_of_the_hub_is_not_kept(hub_site, released_home, tmp_path
     with pytest.raises(UserError, match=r"state_dict\.bin came damaged, its sha256 is not aaaaaaaa"):
         fetch_missing(config, lambda line: None)
     assert "state_dict.bin" in {one.file for one in missing_files(config)}
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "RepoNotFound"), (403, "GatedRepo")])
+def test_a_name_that_the_hub_does_not_know_is_to_be_corrected(hub_site, tmp_path, status, code):
+    """Not to be asked for where there is internet: it was."""
+    said = Answer(b"{}", "application/json", status, {"X-Error-Code": code, "X-Error-Message": "not found"})
+    hub_site.serve("/api/models/facebook/musicgen-smal/revision/main", said)
+    with pytest.raises(UserError, match=r"smal: cannot be fetched .*; correct the name, or run `hf auth login`"):
+        fetch_repository("facebook/musicgen-smal", ["state_dict.bin"], tmp_path)
 
 
 def test_without_a_hub_it_is_one_line(hub_site, tmp_path):
