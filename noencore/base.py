@@ -39,11 +39,7 @@ class Base:
 
     def encoders(self):
         """What a job needs to open codec and text encoder: `place` with codebooks, t5 (its name) and t5_sha256."""
-        from noencore.musicgen.released import released_config
-
-        files = [content_sha256(find_in_hub(self.t5, name, self.hub)) for name in T5_FILES]
-        codebooks = released_config(self.package).n_q
-        return {**self.place(), "codebooks": codebooks, "t5": self.t5, "t5_sha256": files}
+        return _encoders(self)
 
     @property
     def t5(self):
@@ -62,6 +58,15 @@ class Base:
         name = pointed_codec(self.codec)
         found = name and in_hub(name, "model.safetensors", self.hub)
         return " ".join(content_sha256(path) for path in (self.codec, found) if path)
+
+
+@cache  # asked for every shard, and to read a package takes a seventh of a second
+def _encoders(base):
+    from noencore.musicgen.released import released_config
+
+    files = [content_sha256(find_in_hub(base.t5, name, base.hub)) for name in T5_FILES]
+    codebooks = released_config(base.package).n_q
+    return {**base.place(), "codebooks": codebooks, "t5": base.t5, "t5_sha256": files}
 
 
 def find_base(config):

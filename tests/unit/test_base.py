@@ -39,6 +39,19 @@ def test_a_name_and_a_directory_are_the_same_package(weights, released_home):
     assert (named.t5, named.encoders()["codebooks"]) == (T5, 4)
 
 
+def test_a_package_is_read_once_for_all_shards(weights, monkeypatch):
+    """Snakemake asks for the params of every job: with a thousand shards a run took minutes to start."""
+    read, load = [], torch.load
+    monkeypatch.setattr(torch, "load", lambda *args, **options: read.append(args) or load(*args, **options))
+    base = find_base(config(weights))
+    base.encoders()
+    once = len(read)
+    assert once > 0
+    base.encoders()
+    find_base(config(weights)).encoders()
+    assert len(read) == once
+
+
 def test_from_scratch_there_is_no_base():
     assert find_base({"model": {"init": "scratch"}, "weights": "weights"}) is None
 
