@@ -187,8 +187,11 @@ def describe(config):
     else:
         lines = [f"missing: nothing; all that comes from elsewhere is in {config['weights']}"]
     name, size = largest_job(config, model_of(config))
+    base = find_base(config)
+    guessed = base is not None and not base.weights.exists() and _official(config) is None
     lines += [
         f"largest job: {name}, {size / GB:.2g} GB of GPU memory by estimate, and what CUDA takes for itself",
+        *(["(of a package that is not there: were it as large as musicgen-large; ask again when it is)"] * guessed),
         "(less with training.checkpoint_activations, a recipe's accumulate, smaller batches or scope: lora)",
     ]
     return lines
@@ -218,5 +221,10 @@ def model_of(config):
         from noencore.musicgen.released import released_config
 
         return released_config(base.package)
-    dim, layers, heads = OFFICIAL.get(config["model"]["init"].rpartition("-")[2], OFFICIAL["large"])
+    dim, layers, heads = _official(config) or OFFICIAL["large"]
     return ModelConfig(dim, layers, heads, card=2048, n_q=4, text_dim=768)
+
+
+def _official(config):
+    """Sizes of the official package that ends as the config's does, None where there is none."""
+    return OFFICIAL.get(config["model"]["init"].rpartition("-")[2])

@@ -119,6 +119,8 @@ def test_the_preflight_says_sizes_places_and_memory(tmp_path):
         describe(config_of(tmp_path, **more | {"model": {"init": "ann/tuned"}, "metrics": ["likelihood"]}))
     )
     assert "missing: 5 files, 0.9 GB or so, and 2 whose size is not known (" in of_ann
+    assert "as large as musicgen-large" in of_ann
+    assert "as large as musicgen-large" not in text
 
 
 @pytest.fixture
