@@ -46,6 +46,16 @@ def test_a_bare_name_is_the_name_with_its_defaults(part, name):
     assert make_recipe("x", entry | {part: {"name": name, **defaults}}) == bare
 
 
+def test_null_is_the_caption_null_however_it_is_written():
+    """docs/methods.md writes `caption: null`, which YAML reads as nothing at all."""
+    for written in ("null", '"null"'):
+        recipe = make_recipe(
+            "x", yaml.safe_load(f"{{forget: {{name: anchor_caption, caption: {written}}}, lr: 1.0, steps: 1}}")
+        )
+        assert recipe.forget.parameters == {"caption": "null"}
+        assert recipe.reads() == ["forget_null"]
+
+
 def test_every_name_and_parameter_says_what_it_is():
     for table in PARTS.values():
         for part in table.values():
@@ -112,6 +122,9 @@ def test_a_recipe_reads_the_reference_values_that_it_needs_and_no_others(change,
         ({"scope": {"name": "lora", "rank": 0}}, "scope.rank: 0 is out of bounds; it must be at least 1"),
         ({"scope": {"name": "salun", "share": 1.5}}, "scope.share: 1.5 is out of bounds; it must be at most 1"),
         ({"epochs": 3}, "epochs: steps are given as well"),
+        ({"forget": {"name": ["npo", "dpo"]}}, "forget: '['npo', 'dpo']' is not one of none, gradient_ascent"),
+        ({"scope": {"name": {"lora": 8}}}, "scope: '{'lora': 8}' is not one of all, "),
+        ({"forget": {"name": "npo", "beta": None}}, "forget.beta: 'None' is not a number"),
         ({"steps": None}, "steps: neither steps nor epochs are given"),
         ({"lr": 0.0}, "lr: is missing"),
         ({"alpha": 2.0}, "remain: alpha and remain_batch need a remain loss"),
