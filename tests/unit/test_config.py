@@ -103,6 +103,9 @@ RELEASED = {"model": {"init": "facebook/musicgen-small"}, "catalogue": FOLDER}
     ("change", "message"),
     [
         ({"catalogue": DEFAULT["catalogue"]}, "catalogue.source: tunes are played at 16000 Hz"),
+        ({"weights": "w{a}"}, "weights: 'w{a}' does not match"),  # all three are inputs of rules
+        ({"codec": {"weights": "{a}.safetensors"}}, "codec.weights: '{a}.safetensors' does not match"),
+        (RELEASED | {"model": {"init": "packages/{a}"}}, "model.init: 'packages/{a}' does not match"),
         ({"weights": "~/weights"}, "weights: ~ is a shell's; write the whole path"),
         ({"model": {"init": "facebook/musicgen-small", "dim": 64}}, "model: unknown key 'dim'; known are init"),
         ({"model": {}}, "model: 'init' is a required property"),
