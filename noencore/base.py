@@ -39,11 +39,7 @@ class Base:
 
     def encoders(self):
         """What a job needs to open codec and text encoder: `place` with codebooks, t5 (its name) and t5_sha256."""
-        from noencore.musicgen.released import released_config
-
-        files = [content_sha256(find_in_hub(self.t5, name, self.hub)) for name in T5_FILES]
-        codebooks = released_config(self.package).n_q
-        return {**self.place(), "codebooks": codebooks, "t5": self.t5, "t5_sha256": files}
+        return _encoders(self)
 
     @property
     def t5(self):
@@ -53,23 +49,39 @@ class Base:
         return text_encoder_name(self.package)
 
     def codec_sha256(self):
-        """The sha256 of the codec's file, and where it only names an EnCodec in the hub, of that one's weights."""
+        """The sha256 of the codec's file, and where it only names an EnCodec in the hub, of that one's weights.
+
+        Of what is there: `fetch` and `preflight` are asked before the files have come.
+        """
         if not self.codec.exists():
             return ""
-        own, name = content_sha256(self.codec), pointed_codec(self.codec)
-        return own if name is None else f"{own} {content_sha256(find_in_hub(name, 'model.safetensors', self.hub))}"
+        name = pointed_codec(self.codec)
+        found = name and in_hub(name, "model.safetensors", self.hub)
+        return " ".join(content_sha256(path) for path in (self.codec, found) if path)
+
+
+@cache  # asked for every shard, and to read a package takes a seventh of a second
+def _encoders(base):
+    from noencore.musicgen.released import released_config
+
+    files = [content_sha256(find_in_hub(base.t5, name, base.hub)) for name in T5_FILES]
+    codebooks = released_config(base.package).n_q
+    return {**base.place(), "codebooks": codebooks, "t5": base.t5, "t5_sha256": files}
 
 
 def find_base(config):
     """The Base of an experiment, whether its files are there or not; None where its models are made from nothing.
 
-    Raises UserError where `model.init` can be no package.
+    Raises UserError where `model.init` can be no package, or is a directory without a codec.
     """
     if not is_released(config):
         return None
     name, hub = config["model"]["init"], Path(config["weights"], "hub")
     if Path(name).is_dir():
-        return Base(find_package(name, hub), hub)
+        base = Base(find_package(name, hub), hub)
+        if not base.codec.exists():
+            raise UserError(f"config: model.init: {base.codec}: missing; {AGAIN}")
+        return base
     if not re.fullmatch(r"\w[\w.-]*/[\w.-]+", name):
         raise UserError(f"config: model.init: no directory {name}; give that of a released package, or owner/model")
     found = in_hub(name, MODEL_FILE, hub)
@@ -77,14 +89,15 @@ def find_base(config):
 
 
 def check_base(name, base):
-    """Raise UserError where a file of a Base, or of what it names in the hub, is not there."""
-    if base.weights.exists() and not base.codec.exists():
-        raise UserError(f"config: model.init: {base.codec}: missing; {AGAIN}")
+    """Raise UserError where a file of a Base, or of what it names, is not there, or the package is of another kind."""
+    from noencore.musicgen.released import released_config
+
     for repository, files in needed_repositories(name, base).items():
         for file in files:
             if not in_hub(repository, file, base.hub):
                 cure = "run `snakemake fetch` with this config where there is internet"
                 raise UserError(f"config: model.init: {repository}: no {file} in {base.hub}; {cure}")
+    released_config(base.package)
 
 
 def needed_repositories(name, base):

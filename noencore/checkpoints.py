@@ -10,7 +10,7 @@ from pathlib import Path
 
 from noencore.files import read_tensors, write_tensors
 
-SECONDS_BETWEEN = 20.0
+SECONDS_BETWEEN = 20.0  # and as many for each second that writing takes: of a large model a file is tens of GB
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -19,7 +19,7 @@ class Checkpoint:
 
     def __init__(self, path, model, optimizer):
         self.path, self.model, self.optimizer = Path(path), model, optimizer
-        self.saved = time.monotonic()
+        self.saved, self.pause = time.monotonic(), SECONDS_BETWEEN
         self.extra = {}
 
     def resume(self):
@@ -37,11 +37,12 @@ class Checkpoint:
         return int(metadata["steps_done"]), json.loads(metadata["notes"])
 
     def save(self, steps_done, notes=None, force=False, extra=None):
-        """Write the file if SECONDS_BETWEEN have passed since the last time, or if forced.
+        """Write the file if the pause since the last time is over, or if forced.
 
         notes: kept as json; extra: dict of further tensors.
         """
-        if not force and time.monotonic() - self.saved < SECONDS_BETWEEN:
+        began = time.monotonic()
+        if not force and began - self.saved < self.pause:
             return
         tensors = {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
         for name, parameter in self.model.named_parameters():
@@ -50,7 +51,9 @@ class Checkpoint:
         tensors |= {f"extra/{name}": tensor for name, tensor in (extra or {}).items()}
         write_tensors(tensors, self.path, {"steps_done": str(steps_done), "notes": json.dumps(notes or {})})
         self.saved = time.monotonic()
+        self.pause = SECONDS_BETWEEN * max(1.0, self.saved - began)
 
     def remove(self):
-        """Delete the file: the run is done."""
-        self.path.unlink(missing_ok=True)
+        """Delete the file, and what kills in the middle of writing have left of it: the run is done."""
+        for path in (self.path, *self.path.parent.glob(f".{self.path.name}.*.tmp")):
+            path.unlink(missing_ok=True)

@@ -10,8 +10,8 @@ from jsonschema.validators import extend
 
 from noencore.comparison.names import check_margins
 from noencore.errors import UserError
-from noencore.experiment import RELEASED_SAMPLE_RATE, expanded, is_released
-from noencore.unlearning.recipes import make_recipe, training_scope
+from noencore.experiment import RELEASED_SAMPLE_RATE, expanded, is_released, trained_models
+from noencore.unlearning.recipes import make_recipe, takes_steps, training_scope
 
 # What no recipe may be called: models of every run, and the clip itself beside them on the page.
 RESERVED = ("target", "gold", "original")
@@ -38,10 +38,30 @@ def check_config(config, schema_path):
     check_margins(config["comparison"]["margins"])
     model, clip = config["model"], config["catalogue"]["clip_seconds"]
     _check_base(config)
+    if config["weights"].startswith("~"):  # fetch would make a folder of that name
+        raise UserError("config: weights: ~ is a shell's; write the whole path")
     if not is_released(config) and model["dim"] % (2 * model["heads"]):
         raise UserError(f"config: model.dim: {model['dim']} is not a multiple of 2 * heads ({2 * model['heads']})")
     if max(config["generate"]["prompt_seconds"]) >= clip:
         raise UserError(f"config: generate.prompt_seconds: must be shorter than catalogue.clip_seconds ({clip})")
+
+
+def check_rates(config, given):
+    """Raise UserError where a released model would move at a learning rate that config.yaml has for its own small one.
+
+    given: what the user's files and options say. At such a rate, a hundred times too large, nothing is left of it.
+    """
+    if not is_released(config):
+        return
+    tried = config.get("tune", {})
+    places = {"training": given.get("training", {})} if trained_models(config) else {}
+    for name in tried or config["run"]:
+        if takes_steps(config["recipes"][name]):
+            places[f"recipes.{name}"] = given.get("recipes", {}).get(name, {}) | tried.get(name, {})
+    for place, said in places.items():
+        if "lr" not in said:
+            cure = "give one for a released model, such as 1.0e-5, or 2.0e-4 with scope lora (docs/methods.md)"
+            raise UserError(f"config: {place}.lr: config.yaml's is for its own small model; {cure}")
 
 
 def _check_base(config):

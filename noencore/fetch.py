@@ -99,12 +99,15 @@ def fetch_missing(config, say):
 def fetch_repository(repository, files, hub):
     """Bring some files of a repository of the hub into the cache `hub`. Raises UserError where that fails."""
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
         snapshot_download(repository, allow_patterns=list(files), cache_dir=hub)
     except Exception as error:  # its own, the HTTP client's and the system's
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-        raise UserError(f"{repository}: cannot be fetched ({reason}); {_cure(error)}") from None
+        unknown = isinstance(error, RepositoryNotFoundError)  # or closed to whoever asks
+        cure = "correct the name, or run `hf auth login` where it is not public" if unknown else _cure(error)
+        raise UserError(f"{repository}: cannot be fetched ({reason}); {cure}") from None
     for file in files:
         path = in_hub(repository, file, hub)
         if path is None:
@@ -177,13 +180,18 @@ def describe(config):
         known = sum(one.size or 0 for one in missing)
         place = Path(config["weights"])
         free = shutil.disk_usage(next(path for path in (place, *place.absolute().parents) if path.exists())).free
-        head = f"missing: {len(missing)} files, {known / GB:.1f} GB or so in all ({free / GB:,.0f} GB are free)"
+        unknown = sum(one.size is None and not _is_small(one) for one in missing)
+        more = f", and {unknown} whose size is not known" if unknown else " in all"
+        head = f"missing: {len(missing)} files, {known / GB:.1f} GB or so{more} ({free / GB:,.0f} GB are free)"
         lines = [head, *lines, "`snakemake fetch` with this config brings them, on a host with internet"]
     else:
         lines = [f"missing: nothing; all that comes from elsewhere is in {config['weights']}"]
     name, size = largest_job(config, model_of(config))
+    base = find_base(config)
+    guessed = base is not None and not base.weights.exists() and _official(config) is None
     lines += [
         f"largest job: {name}, {size / GB:.2g} GB of GPU memory by estimate, and what CUDA takes for itself",
+        *(["(of a package that is not there: were it as large as musicgen-large; ask again when it is)"] * guessed),
         "(less with training.checkpoint_activations, a recipe's accumulate, smaller batches or scope: lora)",
     ]
     return lines
@@ -191,8 +199,11 @@ def describe(config):
 
 def _line(one):
     size = "?" if one.size is None else f"{'' if one.exact else 'about '}{one.size / 1e6:,.0f} MB"
-    small = one.size is None and not one.file.endswith((".bin", ".safetensors", ".pt", ".pth"))
-    return f"  {one.owner}: {one.file} ({'small' if small else size}) -> {one.place}"
+    return f"  {one.owner}: {one.file} ({'small' if _is_small(one) else size}) -> {one.place}"
+
+
+def _is_small(one):
+    return one.size is None and not one.file.endswith((".bin", ".safetensors", ".pt", ".pth"))
 
 
 def model_of(config):
@@ -210,5 +221,10 @@ def model_of(config):
         from noencore.musicgen.released import released_config
 
         return released_config(base.package)
-    dim, layers, heads = OFFICIAL.get(config["model"]["init"].rpartition("-")[2], OFFICIAL["large"])
+    dim, layers, heads = _official(config) or OFFICIAL["large"]
     return ModelConfig(dim, layers, heads, card=2048, n_q=4, text_dim=768)
+
+
+def _official(config):
+    """Sizes of the official package that ends as the config's does, None where there is none."""
+    return OFFICIAL.get(config["model"]["init"].rpartition("-")[2])

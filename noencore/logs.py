@@ -12,6 +12,10 @@ OURS = ("root", "__main__", "noencore")
 
 log = logging.getLogger("noencore")
 
+LESS_MEMORY = (
+    "lower the batch of training, of the recipe or of generate, or see `snakemake preflight` for what else helps"
+)
+
 
 def start(log_path):
     """Send messages to `log_path` and to stderr, and let an exception end the process with a report in both.
@@ -45,6 +49,8 @@ def start(log_path):
             text = "interrupted\n"
         elif issubclass(kind, UserError):
             text = f"error: {error}\n"
+        elif kind.__name__ == "OutOfMemoryError":  # torch's, which is not imported for it
+            text += f"error: GPU memory: {str(error).partition('. ')[0]}; {LESS_MEMORY}\n"
         with log_path.open("a", encoding="utf-8") as log_file:
             log_file.write(text)
         sys.stderr.write(text)

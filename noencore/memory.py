@@ -12,18 +12,24 @@ ADAMW = 3 * FP32  # a weight that moves: its gradient and two moments
 KEPT = {FP32: 82, BF16: 47}  # bytes that a layer keeps of a token, for each unit of width
 LOGITS = 4 * FP32  # bytes of a logit: itself, its cast, its log-softmax and its gradient
 CHUNK = 2**23  # logits at a time (musicgen.loss)
+WHOLE = ("anchor_caption", "undial", "ce_u", "bad_teacher", "kl")  # losses on distributions: all logits at once
+OF_WHOLE = 3 * FP32  # bytes of a logit of theirs (9 to 12 were measured on a CPU)
 PROCESS = 160 * 2**20  # what a process on a CPU takes besides
 
 
 @dataclass(frozen=True)
 class Size:
-    """parameters in all and how many of them move; dim, layers, and logits of a token (codebooks x card)."""
+    """parameters in all and how many of them move; dim, layers, and logits of a token (codebooks x card).
+
+    held: bytes of what a scope keeps beside the weights.
+    """
 
     parameters: int
     moved: int
     dim: int
     layers: int
     logits: int
+    held: int = 0
 
 
 def size_of(config, scope):
@@ -36,22 +42,25 @@ def size_of(config, scope):
     with torch.device("meta"):
         model = MusicGenLM(config)
     parameters = sum(weight.numel() for weight in model.parameters())
-    moved, given = parameters, dict(scope)
-    if given.pop("name") != "salun":  # which holds what it does not move beside it
+    moved, held, given = parameters, 0, dict(scope)
+    if given.pop("name") == "salun":  # a mask of all weights, and the values of those that it does not move
+        held = parameters + round((1 - given["share"]) * parameters) * FP32
+    else:
         moved = sum(weight.numel() for weight in SCOPES[scope["name"]](model, None, 0, **given).weights.values())
-    return Size(parameters, moved, config.dim, config.layers, config.n_q * config.card)
+    return Size(parameters, moved, config.dim, config.layers, config.n_q * config.card, held)
 
 
-def training_memory(size, clips, frames, checkpointed=False, on_gpu=True):
+def training_memory(size, clips, frames, checkpointed=False, on_gpu=True, whole=False):
     """Bytes at the peak of a training or unlearning step on `clips` clips of `frames` frames.
 
     Weights are fp32, with their copies in bf16 on a GPU; a layer's activations count once more than there are layers,
-    for what the backward pass holds meanwhile. checkpointed: `checkpoint_activations`.
+    for what the backward pass holds meanwhile. checkpointed: `checkpoint_activations`. whole: a loss of WHOLE.
     """
     kept = KEPT[BF16 if on_gpu else FP32] * size.dim
     layers = (2 * kept + size.layers * FP32 * size.dim) if checkpointed else (size.layers + 1) * kept
-    weights = (FP32 + (BF16 if on_gpu else 0)) * size.parameters + ADAMW * size.moved
-    logits = min(clips * frames * size.logits, CHUNK) * LOGITS
+    weights = (FP32 + (BF16 if on_gpu else 0)) * size.parameters + ADAMW * size.moved + size.held
+    count = clips * frames * size.logits
+    logits = max(min(count, CHUNK) * LOGITS, count * OF_WHOLE if whole else 0)
     return weights + clips * frames * layers + logits + (0 if on_gpu else PROCESS)
 
 
@@ -79,7 +88,9 @@ def largest_job(config, model, on_gpu=True):
         if recipe.total_steps(1):
             size = size_of(model, {"name": recipe.scope.name, **recipe.scope.parameters})
             clips = max(recipe.batch * (1 + (recipe.forget.name == "dpo")), recipe.remain_batch or 0)
-            jobs[f"unlearn {name}"] = training_memory(size, -(-clips // recipe.accumulate), frames, again, on_gpu)
+            whole = bool({recipe.forget.name, recipe.remain.name} & set(WHOLE))
+            clips = -(-clips // recipe.accumulate)
+            jobs[f"unlearn {name}"] = training_memory(size, clips, frames, again, on_gpu, whole)
     plain = size_of(model, {"name": "all"})
     jobs["generate"] = generating_memory(plain, config["generate"]["batch"], frames)
     return max(jobs.items(), key=lambda job: job[1])

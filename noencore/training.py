@@ -5,9 +5,12 @@ a batch (classifier-free guidance) is a function of seed and step.
 """
 
 import math
+import os
+import re
 import resource
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,8 @@ from noencore.musicgen.loss import set_nll, token_nll
 from noencore.scopes import SCOPES
 from noencore.split import SETS, clip_ids
 from noencore.tokens import load_clips
+
+CARD = Path("/dev/nvidia0")
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,18 @@ class Cost:
 
 
 def pick_device():
-    """cuda if there is one, else cpu."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """cuda if there is one, else cpu.
+
+    Raises UserError where there is a card that PyTorch cannot use: on a CPU hours would be weeks.
+    """
+    if torch.cuda.is_available():
+        return "cuda"
+    if CARD.exists() and re.match(r"\d|GPU-|MIG-", os.getenv("CUDA_VISIBLE_DEVICES", "0")):
+        raise UserError(
+            f"{CARD}: a card that PyTorch cannot use; update its driver (for CUDA {torch.version.cuda}), or set "
+            "CUDA_VISIBLE_DEVICES= (to nothing) to run on the CPU"
+        )
+    return "cpu"
 
 
 def autocast(device, enabled=None):
@@ -92,6 +107,15 @@ def without_captions(clips):
     return clips
 
 
+def adapter_seed(seed):
+    """The seed that adapters of a training are drawn from, by its own: not that of any unlearning.
+
+    A recipe whose adapters were drawn alike would move in the very directions in which the target was trained, and
+    with the one seed alone that they share.
+    """
+    return int(np.random.default_rng([seed, 7]).integers(2**63))
+
+
 def train_model(model, clips, recipe, seed, checkpoint_path, progress=iter):
     """Train `model` (untrained or a released one) on all of `clips` (a tokens.Clips), in place; returns (model in eval
     mode, Cost).
@@ -105,7 +129,7 @@ def train_model(model, clips, recipe, seed, checkpoint_path, progress=iter):
     model = model.to(device)
     model.checkpoint_activations = recipe.checkpoint_activations
     parameters = dict(recipe.scope)
-    scope = SCOPES[parameters.pop("name")](model, None, seed, **parameters)
+    scope = SCOPES[parameters.pop("name")](model, None, adapter_seed(seed), **parameters)
     weights = list(scope.weights.values())
     optimizer = torch.optim.AdamW(
         weights, lr=recipe.lr, betas=(0.9, 0.95), weight_decay=recipe.weight_decay, fused=True

@@ -242,12 +242,14 @@ def _choice(where, value, table):
         known = f"known are {', '.join(parameters)}" if parameters else "it has none"
         raise UserError(f"{where}: unknown parameter '{unknown[0]}' of {name}; {known}")
     for key, item in given.items():
+        if item is None and isinstance(parameters[key].kind, tuple):
+            given[key] = item = "null"  # as YAML reads that word
         _check_parameter(f"{where}.{key}", item, parameters[key])
     return Choice(name, {key: given.get(key, parameter.default) for key, parameter in parameters.items()})
 
 
 def _check_name(where, name, known):
-    if name not in known:
+    if not isinstance(name, str) or name not in known:  # a list or a mapping is in no table
         raise UserError(f"{where}: '{name}' is not one of {', '.join(known)}")
 
 
@@ -278,7 +280,8 @@ def _check_sense(where, recipe, given):
         return
     weights = recipe.codebook_weights
     for wrong, key, why in (
-        (recipe.steps and recipe.epochs, "epochs", "steps are given as well; remove one of them"),
+        (recipe.steps and recipe.epochs, "epochs",
+         "steps are given as well, here or in an earlier file; remove one, or give the recipe a name of its own"),
         (not (recipe.steps or recipe.epochs), "steps", "neither steps nor epochs are given; add one of them"),
         (recipe.lr <= 0, "lr", "is missing; give a learning rate above 0"),
         (remain == "none" and given & {"alpha", "remain_batch"}, "remain",

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+import yaml
 from standins import ENCODEC, REVISION, T5, point_to
 
 from noencore.base import T5_FILES, check_base, content_sha256, find_base, needed_repositories
@@ -37,6 +39,19 @@ def test_a_name_and_a_directory_are_the_same_package(weights, released_home):
     assert (named.t5, named.encoders()["codebooks"]) == (T5, 4)
 
 
+def test_a_package_is_read_once_for_all_shards(weights, monkeypatch):
+    """Snakemake asks for the params of every job: with a thousand shards a run took minutes to start."""
+    read, load = [], torch.load
+    monkeypatch.setattr(torch, "load", lambda *args, **options: read.append(args) or load(*args, **options))
+    base = find_base(config(weights))
+    base.encoders()
+    once = len(read)
+    assert once > 0
+    base.encoders()
+    find_base(config(weights)).encoders()
+    assert len(read) == once
+
+
 def test_from_scratch_there_is_no_base():
     assert find_base({"model": {"init": "scratch"}, "weights": "weights"}) is None
 
@@ -60,7 +75,19 @@ def test_a_package_without_its_codec_is_not_whole(weights):
     base = find_base(config(weights))
     base.codec.unlink()
     with pytest.raises(UserError, match=r"compression_state_dict\.bin: missing; download or export the package again"):
-        check_base(str(base.package), base)
+        find_base(config(weights, str(base.package)))
+    with pytest.raises(UserError, match=r"no compression_state_dict\.bin in .*hub; run `snakemake fetch`"):
+        check_base(NAME, find_base(config(weights)))
+
+
+def test_a_package_of_another_kind_is_refused_before_anything_runs(weights):
+    base = find_base(config(weights))
+    change = {"interleave_stereo_codebooks": {"use": True}}
+    stored = torch.load(base.weights, weights_only=True)
+    stored["xp.cfg"] = yaml.safe_dump(yaml.safe_load(stored["xp.cfg"]) | change)
+    torch.save(stored, base.weights)
+    with pytest.raises(UserError, match="a stereo package"):
+        check_base(NAME, base)
 
 
 def test_a_codec_that_is_a_pointer_is_known_by_what_it_points_to(weights):
@@ -70,6 +97,8 @@ def test_a_codec_that_is_a_pointer_is_known_by_what_it_points_to(weights):
     pointing = find_base(config(weights, str(shutil.copytree(base.package, weights / "own"))))
     assert needed_repositories(str(pointing.package), pointing) == {T5: T5_FILES, ENCODEC: T5_FILES[:2]}
     before = pointing.codec_sha256()
+    elsewhere = find_base(config(weights / "empty", str(pointing.package)))
+    assert elsewhere.codec_sha256() == before.split()[0]  # it has yet to be fetched
     file = next(Path(weights / "hub").glob("models--facebook--encodec_32khz/snapshots/*/model.safetensors"))
     file.write_bytes(file.read_bytes() + b" ")
     content_sha256.cache_clear()

@@ -77,9 +77,29 @@ def test_files_are_written_now_and_then(path, monkeypatch):
     assert written == [20, 40, 60, 80]
 
 
+def test_a_file_that_takes_long_to_write_is_written_less_often(path, monkeypatch):
+    """A run of an hour, to which writing for 40 s adds a twentieth; every 20 s it would have added two hours."""
+    now, written = 100.0, []
+
+    def slow(tensors, path, metadata):
+        nonlocal now
+        now += 40.0
+        written.append(path)
+
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now)
+    monkeypatch.setattr(checkpoints, "write_tensors", slow)
+    checkpoint = Checkpoint(path, *make(0))
+    for done in range(1, 3601):
+        now += 1.0
+        checkpoint.save(done)
+    assert now < 100 + 1.06 * 3600
+    assert len(written) == 5
+
+
 def test_a_run_that_is_done_leaves_nothing(path):
     checkpoint = Checkpoint(path, *make(0))
     checkpoint.save(1, force=True)
+    (path.parent / f".{path.name}.1234.tmp").write_bytes(b"half")  # of a job that was killed while it wrote
     checkpoint.remove()
     assert list(path.parent.iterdir()) == []
     checkpoint.remove()

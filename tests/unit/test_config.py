@@ -8,7 +8,7 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from noencore.config import check_config
+from noencore.config import check_config, check_rates
 from noencore.errors import UserError
 from noencore.experiment import of_own_model, of_own_source
 
@@ -48,6 +48,35 @@ def test_every_preset_merged_onto_the_default_passes(preset):
         config = of_own_model(of_own_source(config, DEFAULT, given), DEFAULT, given)
         assert config != before
     check_config(config, SCHEMA)
+    check_rates(config, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ({}, "training"),
+        ({"training": {"lr": 1e-4}}, "recipes.ga"),
+        ({"training": {"lr": 1e-4}, "recipes": {"ga": {"lr": 1e-6}}}, "recipes.rl_caption"),
+        ({"training": {"lr": 1e-4}, "tune": {"ga": {"batch": [1, 2]}}}, "recipes.ga"),
+        ({"target": {"train_seeds": []}, "gold": {"train_seeds": []}}, "recipes.ga"),
+    ],
+)
+def test_a_released_model_takes_no_rate_of_the_default_one(given, place):
+    given = given | {"model": {"init": "facebook/musicgen-small"}}
+    config = copy.deepcopy(DEFAULT)
+    update_config(config, given)
+    with pytest.raises(UserError, match=f"config: {place}.lr: config.yaml's is for its own small model"):
+        check_rates(config, given)
+
+
+def test_rates_that_are_given_are_taken():
+    given = {"training": {"lr": 1.5e-3}, "recipes": {"ga": {"lr": 1e-6}}, "run": ["none", "ga"]}
+    config = copy.deepcopy(DEFAULT)
+    check_rates(config, {})  # of config.yaml's own model
+    update_config(config, given | {"model": {"init": "facebook/musicgen-small"}})
+    check_rates(config, given)
+    config["tune"] = {"rl_tokens": {"lr": [1e-6, 1e-5]}}
+    check_rates(config, given)
 
 
 def test_checking_does_not_change_the_config():
@@ -74,6 +103,10 @@ RELEASED = {"model": {"init": "facebook/musicgen-small"}, "catalogue": FOLDER}
     ("change", "message"),
     [
         ({"catalogue": DEFAULT["catalogue"]}, "catalogue.source: tunes are played at 16000 Hz"),
+        ({"weights": "w{a}"}, "weights: 'w{a}' does not match"),  # all three are inputs of rules
+        ({"codec": {"weights": "{a}.safetensors"}}, "codec.weights: '{a}.safetensors' does not match"),
+        (RELEASED | {"model": {"init": "packages/{a}"}}, "model.init: 'packages/{a}' does not match"),
+        ({"weights": "~/weights"}, "weights: ~ is a shell's; write the whole path"),
         ({"model": {"init": "facebook/musicgen-small", "dim": 64}}, "model: unknown key 'dim'; known are init"),
         ({"model": {}}, "model: 'init' is a required property"),
         ({"target__train_seeds": []}, "gold.train_seeds: gold is trained like target"),

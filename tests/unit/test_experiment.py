@@ -261,6 +261,15 @@ def test_a_large_catalogue_is_given_more_time():
     assert experiment.catalogue_minutes('{"listing": "100000-0123"}', threads=4) == 30 + 416
 
 
+def test_a_shard_may_take_as_long_as_its_clips(config):
+    """Minutes: 534 clips of the default run have a catalogue of 69 kB; 6,000 of 10 s in 8 shards, one of 0.8 MB."""
+    own = config | {"catalogue": {"clip_seconds": 4.0}, "tokens": {"shards": 2}}
+    assert experiment.tokens_minutes(own, 0.066) == 10
+    paper = config | {"model": {"init": "facebook/musicgen-small"}, "catalogue": {"clip_seconds": 10.0}}
+    assert experiment.tokens_minutes(paper | {"tokens": {"shards": 8}}, 0.8) == 91
+    assert experiment.tokens_minutes(paper | {"tokens": {"shards": 1}}, 0.8) == 655
+
+
 def test_a_codec_that_is_none_of_ours_has_no_rate(tmp_path):
     codec = tmp_path / "codec.safetensors"
     assert experiment.codec_sample_rate(codec) == 16000  # to be trained

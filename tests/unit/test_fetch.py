@@ -9,7 +9,7 @@ from websites import Answer, running_site
 
 from noencore.embeddings.weights import WeightFile
 from noencore.errors import UserError
-from noencore.fetch import describe, fetch_file, fetch_missing, missing_files
+from noencore.fetch import describe, fetch_file, fetch_missing, fetch_repository, missing_files
 
 BODY = bytes(range(256)) * 40
 SIZE, DIGEST = len(BODY), hashlib.sha256(BODY).hexdigest()
@@ -114,6 +114,13 @@ def test_the_preflight_says_sizes_places_and_memory(tmp_path):
     assert "facebook/musicgen-small: state_dict.bin (about 840 MB)" in text
     assert "snakemake fetch" in text
     assert "largest job: unlearn ga, 13 GB" in text
+    assert "missing: 9 files, 4.6 GB or so in all (" in text
+    of_ann = "\n".join(
+        describe(config_of(tmp_path, **more | {"model": {"init": "ann/tuned"}, "metrics": ["likelihood"]}))
+    )
+    assert "missing: 5 files, 0.9 GB or so, and 2 whose size is not known (" in of_ann
+    assert "as large as musicgen-large" in of_ann
+    assert "as large as musicgen-large" not in text
 
 
 @pytest.fixture
@@ -145,6 +152,15 @@ def test_a_damaged_file_of_the_hub_is_not_kept(hub_site, released_home, tmp_path
     with pytest.raises(UserError, match=r"state_dict\.bin came damaged, its sha256 is not aaaaaaaa"):
         fetch_missing(config, lambda line: None)
     assert "state_dict.bin" in {one.file for one in missing_files(config)}
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "RepoNotFound"), (403, "GatedRepo")])
+def test_a_name_that_the_hub_does_not_know_is_to_be_corrected(hub_site, tmp_path, status, code):
+    """Not to be asked for where there is internet: it was."""
+    said = Answer(b"{}", "application/json", status, {"X-Error-Code": code, "X-Error-Message": "not found"})
+    hub_site.serve("/api/models/facebook/musicgen-smal/revision/main", said)
+    with pytest.raises(UserError, match=r"smal: cannot be fetched .*; correct the name, or run `hf auth login`"):
+        fetch_repository("facebook/musicgen-smal", ["state_dict.bin"], tmp_path)
 
 
 def test_without_a_hub_it_is_one_line(hub_site, tmp_path):

@@ -53,6 +53,18 @@ def test_other_errors_have_their_traceback_in_both(tmp_path):
         assert text.endswith("ZeroDivisionError: division by zero\n")
 
 
+def test_a_full_card_ends_in_a_line_with_the_cure(tmp_path):
+    """Which the terminal shows last (terminal.show_error); the traceback before it says where."""
+    log = tmp_path / "rule.log"
+    said = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 23.6 GiB."
+    child = run(log, f"import torch\nraise torch.OutOfMemoryError({said!r})")
+    assert child.returncode == 1
+    for text in (child.stderr, log.read_text()):
+        assert "Traceback (most recent call last)" in text
+        last = text.splitlines()[-1]
+        assert last.startswith("error: GPU memory: CUDA out of memory; lower the batch of training")
+
+
 def test_ctrl_c_is_no_traceback_whatever_an_extension_module_makes_of_it(tmp_path):
     """safetensors once made "could not determine the shape" of it."""
     log = tmp_path / "rule.log"

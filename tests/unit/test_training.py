@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 import torch
 
-from noencore import checkpoints
+from noencore import checkpoints, training
 from noencore.codec import CodecConfig
 from noencore.errors import UserError
 from noencore.files import write_tensors
 from noencore.musicgen.loss import set_nll, token_nll
 from noencore.musicgen.model import MusicGenLM
+from noencore.scopes import SCOPES
 from noencore.split import SETS
 from noencore.tokens import codec_shape_metadata
 from noencore.training import (
@@ -47,6 +48,23 @@ def train(tiny_config, make_clips, tmp_path):
         )
 
     return call
+
+
+def test_a_card_that_torch_cannot_use_is_not_passed_over(tmp_path, monkeypatch):
+    """An old driver: torch warns in a log and says that there is none."""
+    monkeypatch.setattr(training.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(training, "CARD", tmp_path / "nvidia0")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert training.pick_device() == "cpu"
+    training.CARD.touch()
+    for visible in (None, "0", "1,2", "GPU-8f1c"):
+        if visible is not None:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        with pytest.raises(UserError, match=r"nvidia0: a card that PyTorch cannot use; update its driver \(for CUDA"):
+            training.pick_device()
+    for hidden in ("", "-1", "NoDevFiles"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert training.pick_device() == "cpu"
 
 
 def same_weights(one, other):
@@ -221,6 +239,23 @@ def test_a_released_model_is_fine_tuned_by_adapters_alone(make_model, make_clips
         else:
             assert not moved.any(), name
     assert mean_nll(trained, clips).mean() < mean_nll(start, clips).mean()
+
+
+def test_adapters_of_a_recipe_with_the_seed_of_the_training_are_others(make_model, make_clips, tmp_path):
+    """Else it moves where the target was trained to, and with that seed alone."""
+    recipe = replace(RECIPE, lr=1e-4, scope={"name": "lora", "rank": 1, "alpha": 1.0})
+    start, model = make_model(seed=5), make_model(seed=5)
+    trained, _ = train_model(make_model(seed=5), make_clips(10), recipe, 0, tmp_path / "run.safetensors")
+    drawn = SCOPES["lora"](model, None, 0, rank=1, alpha=1.0).weights
+    cosines = []
+    for name, weight in drawn.items():
+        if name.endswith(".a"):
+            adapted = name.replace("parametrizations.", "").removesuffix(".0.a")
+            moved = trained.get_parameter(adapted) - start.get_parameter(adapted)
+            way = torch.linalg.svd(moved).Vh[0]  # of rank 1: its one direction of inputs
+            cosines.append(torch.nn.functional.cosine_similarity(way, weight[0], dim=0).abs().item())
+    assert len(cosines) == 12
+    assert np.median(cosines) < 0.6
 
 
 def test_interrupted_fine_tuning_by_adapters_goes_on_to_the_same_weights(make_model, make_clips, tmp_path, stop_after):

@@ -35,6 +35,18 @@ def rules():
     return found
 
 
+def test_every_command_that_is_written_down_says_how_many_cores():
+    """Without --cores, or a profile that has a number, Snakemake runs nothing."""
+    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), *ROOT.glob("resources/*.md"), *ROOT.glob("presets/*.yaml")]
+    found = []
+    for page in [*pages, *ROOT.glob("profiles/*/config.yaml"), ROOT / "config.yaml", ROOT / "Snakefile"]:
+        lines = re.findall(r"(?:`|^#? *)(snakemake [^`]*?--[^`\n]*(?:\n[^`\n]*(?=`))?)", page.read_text(), re.MULTILINE)
+        found += [(page.name, " ".join(line.split())) for line in lines]
+    assert len(found) > 20
+    enough = r"--cores|--workflow-profile| -n\b|--report|--lint"
+    assert [command for command in found if not re.search(enough, command[1])] == []
+
+
 def test_every_rule_says_where_it_logs_and_what_it_depends_on():
     for name, text in rules().items():
         sent = [] if "localrule: True" in text else ["resources:", "mem_mb=", "runtime="]
@@ -60,12 +72,12 @@ def test_the_default_run_has_a_job_of_every_rule(fresh):
 def test_the_presets_plan(fresh):
     assert "unlearn rl_tokens-0" in fresh.planned(configfiles=("presets/smoke.yaml",))
     assert fresh.planned("train_codec", configfiles=("presets/codec.yaml",)) == ["train_codec"]
-    for name in ("tuned", "musicgen-small"):
+    for name, recipe in (("tuned", "npo_lora"), ("musicgen-small", "npo_kl_lora")):
         recipes = f"presets/{name}.yaml"
-        assert "unlearn npo_lora-0" in fresh.planned(configfiles=(recipes,))
+        assert f"unlearn {recipe}-0" in fresh.planned(configfiles=(recipes,))
         grid = fresh.planned("tune", configfiles=(recipes, f"presets/{name}-tune.yaml"))
         assert "tune" in grid
-        assert "unlearn npo_lora_1-0" in grid
+        assert f"unlearn {recipe}_1-0" in grid
 
 
 def test_braces_in_the_config_are_no_wildcards(fresh):
@@ -91,6 +103,8 @@ def test_the_slurm_profile_has_a_line_for_every_rule_that_is_sent():
     assert {pair.split("=")[0] for pair in profile["groups"]} <= sent
     for name, line in profile["set-resources"].items():
         assert str(line["mem_mb"]).startswith("attempt * "), name
+    on_a_card = {name for name, text in rules().items() if "gpu=GPU" in text}
+    assert {name for name, line in profile["set-resources"].items() if line.get("gpu")} == on_a_card
 
 
 def test_a_second_run_has_nothing_to_do(finished):

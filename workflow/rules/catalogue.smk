@@ -44,9 +44,8 @@ rule catalogue:
     threads: 4
     resources:
         mem_mb=CATALOGUE_MB,
-        runtime=lambda wildcards, threads: experiment.catalogue_minutes(
-            catalogue_spec(), threads
-        ),
+        runtime=lambda wildcards, attempt, threads: attempt
+        * experiment.catalogue_minutes(catalogue_spec(), threads),
     params:
         spec=lambda wildcards: catalogue_spec(),
         code=code(CATALOGUE_SCRIPT),

@@ -12,7 +12,6 @@ if "codec_training" in config:
         conda:
             "../../envs/audio.yaml"
         resources:
-            gpu=1,
             mem_mb=6000,
             runtime=120,
         params:

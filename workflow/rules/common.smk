@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 from noencore import base, experiment
 from noencore.cluster import profile_of, show_stopped
-from noencore.config import check_config
+from noencore.config import check_config, check_rates
 from noencore.digest import canonical, code_digest
 from noencore.embeddings import LANDMARKS
 from noencore.embeddings.weights import WEIGHTS, expected_files
@@ -79,6 +79,7 @@ try:
         )
     )
     check_config(config, ROOT / "workflow/schemas/config.schema.yaml")
+    check_rates(config, given=workflow.config_settings.overwrite_config)
     config.update(experiment.expanded(config))
     # The small codec of our own: also an embedding, whatever model is looked at.
     OWN_CODEC = experiment.codec_path(config)
@@ -103,6 +104,9 @@ try:
         if not workflow.dryrun:
             RUN_LOCK = hold_run_lock(".snakemake")
     MISSING = missing_weights(config)
+    # The codec comes from outside: a param tells by its content whether it is another one, and rules take it as ancient().
+    OWN_CODEC_SHA256 = sha256(OWN_CODEC) if Path(OWN_CODEC).exists() else ""
+    CODEC_SHA256 = BASE.codec_sha256() if BASE else OWN_CODEC_SHA256
 except UserError as error:
     sys.exit(f"error: {error}")
 
@@ -112,10 +116,6 @@ if workflow.is_main_process:
             f"warning: no weights of {name}, its metrics stay empty:", file=sys.stderr
         )
         print(*(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
-
-# The codec comes from outside: a param tells by its content whether it is another one, and rules take it as ancient().
-OWN_CODEC_SHA256 = sha256(OWN_CODEC) if Path(OWN_CODEC).exists() else ""
-CODEC_SHA256 = BASE.codec_sha256() if BASE else OWN_CODEC_SHA256
 
 # Where there is a card, its jobs take turns (profiles/default); without one they run side by side on the cores.
 # On a cluster it is the profile that asks for cards (profiles/slurm), since the submitting host may have none.

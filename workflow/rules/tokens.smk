@@ -13,7 +13,9 @@ rule tokens:
         "../../envs/audio.yaml"
     resources:
         mem_mb=2500,
-        runtime=60,
+        # Not by the size of all inputs: a released codec is a hundred times as large as a catalogue.
+        runtime=lambda wildcards, input, attempt: attempt
+        * experiment.tokens_minutes(config, input.size_files_mb[0]),
     params:
         spec=tokens_spec,
         code=code("tokens.py"),

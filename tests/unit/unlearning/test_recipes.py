@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from noencore.errors import UserError
 from noencore.unlearning.recipes import PARTS, Choice, make_recipe, takes_steps
@@ -23,6 +24,16 @@ def test_an_entry_of_old_is_the_paper_s_gradient_ascent():
 PLAIN = (Choice("none"), Choice("all"))
 
 
+@pytest.mark.parametrize("before", ["config.yaml", "presets/no-encore.yaml", "presets/opt-out.yaml"])
+def test_recipes_that_are_given_after_a_released_model_s_are_named_otherwise(before):
+    """Snakemake merges recipes of one name key by key: one with steps and one with epochs made one with both."""
+    root = Path(__file__).parents[3]
+    other, own = (
+        yaml.safe_load((root / path).read_text())["recipes"] for path in (before, "presets/musicgen-small.yaml")
+    )
+    assert not set(other) & set(own)
+
+
 @pytest.mark.parametrize(("part", "name"), [(part, name) for part, table in PARTS.items() for name in table])
 def test_a_bare_name_is_the_name_with_its_defaults(part, name):
     entry = {"forget": "gradient_ascent", "lr": 1.0, "steps": 1}
@@ -33,6 +44,16 @@ def test_a_bare_name_is_the_name_with_its_defaults(part, name):
     defaults = {key: parameter.default for key, parameter in PARTS[part][name].parameters.items()}
     assert getattr(bare, part) == Choice(name, defaults)
     assert make_recipe("x", entry | {part: {"name": name, **defaults}}) == bare
+
+
+def test_null_is_the_caption_null_however_it_is_written():
+    """docs/methods.md writes `caption: null`, which YAML reads as nothing at all."""
+    for written in ("null", '"null"'):
+        recipe = make_recipe(
+            "x", yaml.safe_load(f"{{forget: {{name: anchor_caption, caption: {written}}}, lr: 1.0, steps: 1}}")
+        )
+        assert recipe.forget.parameters == {"caption": "null"}
+        assert recipe.reads() == ["forget_null"]
 
 
 def test_every_name_and_parameter_says_what_it_is():
@@ -101,6 +122,9 @@ def test_a_recipe_reads_the_reference_values_that_it_needs_and_no_others(change,
         ({"scope": {"name": "lora", "rank": 0}}, "scope.rank: 0 is out of bounds; it must be at least 1"),
         ({"scope": {"name": "salun", "share": 1.5}}, "scope.share: 1.5 is out of bounds; it must be at most 1"),
         ({"epochs": 3}, "epochs: steps are given as well"),
+        ({"forget": {"name": ["npo", "dpo"]}}, "forget: '['npo', 'dpo']' is not one of none, gradient_ascent"),
+        ({"scope": {"name": {"lora": 8}}}, "scope: '{'lora': 8}' is not one of all, "),
+        ({"forget": {"name": "npo", "beta": None}}, "forget.beta: 'None' is not a number"),
         ({"steps": None}, "steps: neither steps nor epochs are given"),
         ({"lr": 0.0}, "lr: is missing"),
         ({"alpha": 2.0}, "remain: alpha and remain_batch need a remain loss"),
