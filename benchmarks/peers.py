@@ -4,6 +4,7 @@ Speed does not depend on what the weights are, so nothing is downloaded: audiocr
 configuration and lends its weights to ours, EnCodec has the shape of facebook/encodec_32khz, T5 that of t5-base.
 """
 
+import json
 import logging
 import os
 import warnings
@@ -13,6 +14,8 @@ from unittest.mock import patch
 
 import torch
 
+from noencore.codec import CodecConfig, build
+from noencore.files import read_tensors
 from noencore.musicgen.model import ModelConfig, MusicGenLM
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -155,6 +158,17 @@ def encoder_conditioner(dim):
             return self.output_proj(states) * mask.unsqueeze(-1), mask
 
     return Encoded(DIMENSION, dim)
+
+
+def own_codec(path):
+    """audiocraft's EncodecModel with the weights of a codec file of ours."""
+    tensors, metadata = read_tensors(path)
+    config = json.loads(metadata["config"])
+    model = build(CodecConfig(**{**config, "ratios": tuple(config["ratios"])}))
+    model.load_state_dict(
+        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    )
+    return model.eval()
 
 
 def encodec():

@@ -72,13 +72,10 @@ def audiocraft_side(size_name):
     size, (count, duration) = peers.SIZES[size_name], CLIPS[size_name]
     torch.manual_seed(0)
     if size_name == "default":
-        from noencore.codec import Codec
-
-        ours = Codec("resources/codec.safetensors")
-        codec, rate, conditioner = ours.model, ours.config.sample_rate, peers.encoder_conditioner(size.model.dim)
+        codec, conditioner = peers.own_codec("resources/codec.safetensors"), peers.encoder_conditioner(size.model.dim)
     else:
-        codec, rate, conditioner = peers.encodec(), 32000, peers.t5_conditioner(size.words, size.model.dim)
-    audio = 0.1 * torch.randn(count, 1, int(duration * rate))
+        codec, conditioner = peers.encodec(), peers.t5_conditioner(size.words, size.model.dim)
+    audio = 0.1 * torch.randn(count, 1, int(duration * codec.sample_rate))
     captions = peers.conditions([CAPTION.format(i) for i in range(count)])
     return peers.audiocraft_lm(size.model, conditioner), codec, audio, captions
 

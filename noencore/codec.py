@@ -1,9 +1,9 @@
-"""The codec: audiocraft's EnCodec (SEANet and a residual vector quantizer), audio to tokens and back.
+"""The codec: EnCodec (SEANet and a residual vector quantizer), audio to tokens and back.
 
 `Codec` reads a file of ours, `ReleasedCodec` the codec of a released package.
 
-audiocraft is imported here and, to be compared with, in `musicgen/__main__.py`, and nowhere else in the library; the
-import takes seconds, so only the jobs that encode or decode audio import this module.
+audiocraft is imported here, to train the first and to read the second, and, to be compared with, in
+`musicgen/__main__.py`, and nowhere else in the library: the import takes seconds.
 """
 
 import json
@@ -18,6 +18,7 @@ import torch
 from noencore.errors import UserError
 from noencore.files import read_tensors, write_tensors
 from noencore.hub import AGAIN, CODEC_FILE, find_package, load_weights, read_config, read_package, read_state
+from noencore.seanet import Seanet
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # `import audiocraft` imports laion_clap, which would ask the hub
 
@@ -105,12 +106,13 @@ class Codec:
         tensors, metadata = read_tensors(path)
         try:
             fields = json.loads(metadata["config"])
-            self.config = CodecConfig(**{**fields, "ratios": tuple(fields["ratios"])})
-            self.model = build(self.config)
-            self.model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-        except (KeyError, TypeError, RuntimeError):
+            self.config = config = CodecConfig(**{**fields, "ratios": tuple(fields["ratios"])})
+            self.model = Seanet(tensors)
+            if self.model.shape != (config.filters, config.dimension, config.ratios, config.codebooks, config.card):
+                raise ValueError("tensors of another shape")
+            self.decode(self.encode(np.zeros(config.hop)))
+        except (KeyError, TypeError, ValueError, RuntimeError):
             raise UserError(f"{path}: not a codec of ours; make one with `--configfile presets/codec.yaml`") from None
-        self.model.eval()
 
     @torch.inference_mode()
     def encode(self, wave):

@@ -7,6 +7,7 @@ import ast
 import hashlib
 import json
 from functools import cache
+from os.path import isfile
 from pathlib import Path
 
 from noencore.errors import UserError
@@ -32,21 +33,22 @@ def code_digest(script, root):
     """
     root = Path(root).resolve()
     tree, imported = _read(Path(script).resolve(), None, False)
-    trees, waiting = {"": tree}, set(imported)
-    while waiting:
-        name = waiting.pop()
+    trees, waiting = {"": tree}, list(imported)
+    seen = set(imported)
+    for name in waiting:
         path = _find(name, root)
-        if name not in trees and path is not None:
+        if path is not None:
             trees[name], imported = _read(path, name, path.name == "__init__.py")
-            waiting |= imported
+            waiting += imported - seen
+            seen |= imported
     text = "\n".join(f"{name} {trees[name]}" for name in sorted(trees))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _find(name, root):
     """Path of the module `name`, or None: what is imported from a module need not be a module itself."""
-    base = root.joinpath(*name.split("."))
-    return next((path for path in (base / "__init__.py", base.with_suffix(".py")) if path.is_file()), None)
+    base = f"{root}/{name.replace('.', '/')}"
+    return next((Path(path) for path in (f"{base}/__init__.py", f"{base}.py") if isfile(path)), None)
 
 
 @cache
@@ -59,13 +61,22 @@ def _read(path, name, is_package):
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or 1
         raise UserError(f"{path}:{line}: not valid Python ({getattr(error, 'msg', error)})") from None
-    nodes = list(ast.walk(tree))
+    nodes = _statements(tree)
     home = [] if name is None else name.split(".")[: None if is_package else -1]
     imported = {full for node in nodes for full in _imports(node, home)}
     for node in nodes:
         if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:]
     return _text(tree), frozenset(imported)
+
+
+def _statements(tree):
+    """The module and all its statements: no other node imports or has a docstring."""
+    found = [tree]
+    for node in found:
+        for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+            found += getattr(node, field, ())
+    return found
 
 
 def _imports(node, home):
@@ -93,17 +104,20 @@ def _text(value):
     Versions differ in fields that are empty (`type_params`), in how they cut the fixed text of an f-string,
     and in which characters repr shows as they are.
     """
-    if isinstance(value, ast.AST):
-        fields = [(name, getattr(value, name, None)) for name in value._fields]
-        if isinstance(value, ast.JoinedStr):
-            fields = [("values", _joined(value.values))]
-        elif isinstance(value, ast.Constant):
-            return f"Constant({value.value!a})"
-        filled = [f"{name}={_text(field)}" for name, field in fields if field not in (None, [])]
-        return f"{type(value).__name__}({','.join(filled)})"
     if isinstance(value, list):
-        return f"[{','.join(map(_text, value))}]"
-    return ascii(value)
+        return f"[{','.join([_text(one) for one in value])}]"
+    if not isinstance(value, ast.AST):
+        return ascii(value)
+    if isinstance(value, ast.Constant):
+        return f"Constant({value.value!a})"
+    filled = []
+    for name in value._fields:
+        field = getattr(value, name, None)
+        if name == "values" and isinstance(value, ast.JoinedStr):
+            field = _joined(field)
+        if field is not None and field != []:
+            filled.append(f"{name}={_text(field)}")
+    return f"{type(value).__name__}({','.join(filled)})"
 
 
 def _joined(values):

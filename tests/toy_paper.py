@@ -73,14 +73,14 @@ def write_tables(folder, site):
 
 def _serve_bad(site, path, body, names):
     answers = {
-        "slow": Answer(body, pause=1.5),
-        "dead": Answer(dead=True),
-        "cut": Answer(body[: len(body) // 2], said=len(body)),
-        "busy": Answer(status=429),
-        "html": Answer(b"<html><body>please sign in</body></html>", "text/html"),
+        "slow": [Answer(status=429), Answer(body, pause=1.5)],  # the time limit is waited for once
+        "dead": [Answer(dead=True)],
+        "cut": [Answer(body[: len(body) // 2], said=len(body))],
+        "busy": [Answer(status=429)],
+        "html": [Answer(b"<html><body>please sign in</body></html>", "text/html")],
     }
     for name in names:
-        site.serve(path.format(name), answers[name.strip("-").lower()])
+        site.serve(path.format(name), *answers[name.strip("-").lower()])
 
 
 def _write_musiccaps(path):

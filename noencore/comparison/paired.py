@@ -164,17 +164,18 @@ def with_provenance(comparisons, metrics):
     """Comparisons with what the tidy frame of all metrics says of their models' numbers: d, effective_rank,
     weights_sha256 and reference_sha256; what differs between the models is listed, each once, models of the recipe
     first."""
-    names = ["d", "effective_rank", "weights_sha256", "reference_sha256"]
-    known = metrics.set_index(["model", "set", "metric"])[names]
-    found = {name: [] for name in names}
-    for row in comparisons.itertuples():
-        keys = [(model, row.set, row.metric) for model in f"{row.models} {row.reference_models}".split()]
-        of_row = known.loc[known.index.intersection(keys, sort=False)]
-        for name in ("d", "effective_rank"):
-            found[name].append(of_row[name].dropna().iloc[0] if of_row[name].notna().any() else np.nan)
-        for name in ("weights_sha256", "reference_sha256"):
-            found[name].append(" ".join(dict.fromkeys(filter(None, of_row[name].reindex(keys).fillna("")))))
-    return comparisons.assign(**found).astype({"d": "Int64"})
+    cell, numbers, texts = ["model", "set", "metric"], ["d", "effective_rank"], ["weights_sha256", "reference_sha256"]
+    of_models = [
+        (row.Index, model, row.set, row.metric)
+        for row in comparisons.itertuples()
+        for model in f"{row.models} {row.reference_models}".split()
+    ]
+    of_models = pd.DataFrame(of_models, columns=["row", *cell], dtype=object)
+    by_row = of_models.merge(metrics[cell + numbers + texts], "left", cell).groupby("row")
+    found = by_row[numbers].first().astype({"d": "Int64", "effective_rank": float})
+    for name in texts:
+        found[name] = by_row[name].agg(lambda sums: " ".join(dict.fromkeys(filter(None, sums.fillna("")))))
+    return comparisons.join(found)
 
 
 def _word(row):

@@ -2,21 +2,17 @@
 
 The encoder runs over the whole clip and its latents are averaged over windows of one second, as kadtk does with EnCodec
 (https://github.com/YoonjinXD/kadtk), so a window sees a little of the sound beside it.
-
-The network is SEANet's encoder (Tagliasacchi et al. 2020, arXiv 2009.02095; audiocraft 1.3.0 modules/seanet.py) in the
-one shape that `noencore.codec.build` gives it. It is written out here because importing audiocraft takes longer than
-embedding what a model has played.
 """
 
 import json
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from noencore.embeddings import Embedded, EmbeddingModel
 from noencore.errors import UserError
 from noencore.files import read_tensors, sha256
+from noencore.seanet import Seanet
 
 WINDOW_S = 1.0
 
@@ -26,9 +22,8 @@ def load(weights):
     tensors, metadata = read_tensors(weights)
     try:
         config = json.loads(metadata["config"])
-        encoder = Encoder(tensors, config["ratios"])
         rate, hop = config["sample_rate"], int(np.prod(config["ratios"]))
-        embed = pooled(encoder, rate, hop)
+        embed = pooled(Seanet(tensors).latents, rate, hop)
         embed(np.zeros(rate, np.float32))
     except (KeyError, TypeError, RuntimeError):
         raise UserError(f"{weights}: not a codec of ours; make one with `--configfile presets/codec.yaml`") from None
@@ -57,26 +52,3 @@ def pooled(encode, sample_rate, hop):
         return Embedded(means, np.full(len(starts), padding / window, np.float32))
 
     return embed
-
-
-class Encoder:
-    """The encoder over the tensors of a codec's file, in fp32; it pads with zeros, and is not causal."""
-
-    def __init__(self, tensors, ratios):
-        self.tensors = {name: tensor.float() for name, tensor in tensors.items() if name.startswith("encoder.")}
-        self.ratios = ratios[::-1]  # the file has the decoder's order
-
-    def __call__(self, wave):
-        """[1, 1, n_samples] -> [1, dimension, n_samples / product(ratios)]"""
-        x = self._convolution(wave, 0)
-        for stage, ratio in enumerate(self.ratios):
-            block = 1 + 3 * stage
-            inner = self._convolution(F.elu(x), f"{block}.block.1")
-            x = x + self._convolution(F.elu(inner), f"{block}.block.3")
-            x = self._convolution(F.elu(x), block + 2, ratio)
-        return self._convolution(F.elu(x), 3 * len(self.ratios) + 2)
-
-    def _convolution(self, x, layer, stride=1):
-        kernel, bias = (self.tensors[f"encoder.model.{layer}.conv.conv.{part}"] for part in ("weight", "bias"))
-        padding = kernel.shape[2] - stride
-        return F.conv1d(F.pad(x, (padding - padding // 2, padding // 2)), kernel, bias, stride)
