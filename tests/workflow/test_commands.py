@@ -80,10 +80,6 @@ def test_the_presets_plan(fresh):
         assert f"unlearn {recipe}_1-0" in grid
 
 
-def test_the_smoke_preset_has_as_many_clips_as_it_asks_for(fresh):
-    fresh.run("results/smoke/split.parquet", configfiles=("presets/smoke.yaml",))
-
-
 def test_braces_in_the_config_are_no_wildcards(fresh):
     assert fresh.planned(config={"split": {"forget": {"artist": "{Ann}"}}}) == fresh.planned()
 

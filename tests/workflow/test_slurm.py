@@ -10,6 +10,7 @@ import pytest
 from workflow_tree import ROOT, Tree
 
 PROFILE = "profiles/slurm/config.yaml"
+SMOKE = ("presets/smoke.yaml",)
 # The test queue has no accounting, and its jobs are short: asked after 2 s, while nothing ends after 12, 22, 32 more.
 OPTIONS = [
     *("--workflow-profile", "profiles/slurm", "--slurm-status-command", "squeue"),
@@ -43,15 +44,16 @@ pytestmark = [
 
 
 class Run:
-    """A run of tests/workflow/tiny.yaml that goes on beside the tests."""
+    """A run of the smoke preset that goes on beside the tests."""
 
     def __init__(self, root, *options, script="catalogue.py", before="", after=""):
         self.tree = Tree.of_repository(root)
+        self.tree.results = self.tree.root / "results/smoke"
         path = self.tree.root / "workflow/scripts" / script
         path.write_text(before + path.read_text() + after)
         self.said, self.seen, self.killed = self.tree.root / "said.txt", [], None
         with self.said.open("w") as said:
-            command = self.tree.command(*options)
+            command = self.tree.command(*options, configfiles=SMOKE)
             self.driver = subprocess.Popen(
                 command, cwd=self.tree.root, env=self.tree.environment(), stdout=said, stderr=said
             )
@@ -96,9 +98,10 @@ def on_a_card(jobs, state):
 def started(tmp_path_factory):
     """The runs of this file, side by side: most of their time is waiting."""
     root = tmp_path_factory.mktemp("slurm")
-    catalogue = (*OPTIONS, "results/tiny/catalogue.parquet", "--retries", "0", "--set-resources")
+    catalogue = (*OPTIONS, "results/smoke/catalogue.parquet", "--retries", "0", "--set-resources")
     runs = {
-        "whole": Run(root / "whole", *OPTIONS, script="train.py", after=UNTIL_KILLED),
+        "smoke": Run(root / "smoke", *OPTIONS, script="train.py", after=UNTIL_KILLED),
+        "local": Run(root / "local", "--cores", "2"),
         "slow": Run(root / "slow", *catalogue, "catalogue:runtime=1", before=FOR_EVER),
         "large": Run(root / "large", *catalogue, "catalogue:mem_mb=400", before="held = b'1' * 2**30\n" + FOR_EVER),
     }
@@ -109,15 +112,18 @@ def started(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(started):
-    run = started["whole"]
+def smoke(started):
+    run = started["smoke"]
     said = run.wait(run.watch)
     assert run.driver.returncode == 0, said[-5000:]
     return run
 
 
-def test_the_tables_are_those_of_a_run_without_a_queue(whole, finished):
-    there, here = whole.tree.files("tables/*"), finished.files("tables/*")
+def test_the_tables_are_those_of_a_run_without_a_queue(smoke, started):
+    local = started["local"]
+    said = local.wait()
+    assert local.driver.returncode == 0, said[-5000:]
+    there, here = smoke.tree.files("tables/*"), local.tree.files("tables/*")
     assert there.keys() == here.keys()
     assert {name for name in there if there[name] != here[name]} <= {
         f"tables/cost.{kind}" for kind in ("csv", "md", "tex")
@@ -125,24 +131,24 @@ def test_the_tables_are_those_of_a_run_without_a_queue(whole, finished):
     assert len(there) == 18
 
 
-def test_a_job_that_was_killed_is_sent_again_with_twice_the_memory(whole):
-    sent = {job["id"]: job["memory"] for jobs in whole.seen for job in jobs if job["comment"] == KILLED}
-    assert next(iter(sent)) == whole.killed
+def test_a_job_that_was_killed_is_sent_again_with_twice_the_memory(smoke):
+    sent = {job["id"]: job["memory"] for jobs in smoke.seen for job in jobs if job["comment"] == KILLED}
+    assert next(iter(sent)) == smoke.killed
     first, second = (int(memory.removesuffix("M")) for memory in sent.values())
     assert second == pytest.approx(2 * first, abs=2)
-    assert "Trying to restart job" in whole.said.read_text()
+    assert "Trying to restart job" in smoke.said.read_text()
 
 
-def test_two_jobs_share_the_two_cards_and_a_third_waits(whole):
-    running = [on_a_card(jobs, "RUNNING") for jobs in whole.seen]
+def test_two_jobs_share_the_two_cards_and_a_third_waits(smoke):
+    running = [on_a_card(jobs, "RUNNING") for jobs in smoke.seen]
     assert max(map(len, running)) == 2
     assert all(job["cards"] == "gres:gpu:1" for jobs in running for job in jobs)
-    waiting = [on_a_card(jobs, "PENDING") for jobs, run in zip(whole.seen, running) if len(run) == 2]
+    waiting = [on_a_card(jobs, "PENDING") for jobs, run in zip(smoke.seen, running) if len(run) == 2]
     assert any(job["reason"] in ("Resources", "Priority") for jobs in waiting for job in jobs)
 
 
-def test_short_jobs_go_together(whole):
-    sent = {job["comment"].removeprefix("rule_") for jobs in whole.seen for job in jobs}
+def test_short_jobs_go_together(smoke):
+    sent = {job["comment"].removeprefix("rule_") for jobs in smoke.seen for job in jobs}
     short = {
         comment
         for comment in sent
