@@ -46,12 +46,13 @@ def check_config(config, schema_path):
         raise UserError(f"config: generate.prompt_seconds: must be shorter than catalogue.clip_seconds ({clip})")
 
 
-def check_rates(config, given):
+def check_rates(config, default, given):
     """Raise UserError where a released model would move at a learning rate that config.yaml has for its own small one.
 
-    given: what the user's files and options say. At such a rate, a hundred times too large, nothing is left of it.
+    default: config.yaml; given: what the user's files and options say. At such a rate, a hundred times too large,
+    nothing is left of the model. Where config.yaml itself names a released model its rates are for that.
     """
-    if not is_released(config):
+    if not is_released(config) or is_released(default):
         return
     tried = config.get("tune", {})
     places = {"training": given.get("training", {})} if trained_models(config) else {}

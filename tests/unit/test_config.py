@@ -48,7 +48,7 @@ def test_every_preset_merged_onto_the_default_passes(preset):
         config = of_own_model(of_own_source(config, DEFAULT, given), DEFAULT, given)
         assert config != before
     check_config(config, SCHEMA)
-    check_rates(config, given)
+    check_rates(config, DEFAULT, given)
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,23 @@ def test_a_released_model_takes_no_rate_of_the_default_one(given, place):
     config = copy.deepcopy(DEFAULT)
     update_config(config, given)
     with pytest.raises(UserError, match=f"config: {place}.lr: config.yaml's is for its own small model"):
-        check_rates(config, given)
+        check_rates(config, DEFAULT, given)
 
 
 def test_rates_that_are_given_are_taken():
     given = {"training": {"lr": 1.5e-3}, "recipes": {"ga": {"lr": 1e-6}}, "run": ["none", "ga"]}
     config = copy.deepcopy(DEFAULT)
-    check_rates(config, {})  # of config.yaml's own model
+    check_rates(config, DEFAULT, {})  # of config.yaml's own model
     update_config(config, given | {"model": {"init": "facebook/musicgen-small"}})
-    check_rates(config, given)
+    check_rates(config, DEFAULT, given)
     config["tune"] = {"rl_tokens": {"lr": [1e-6, 1e-5]}}
-    check_rates(config, given)
+    check_rates(config, DEFAULT, given)
+
+
+def test_rates_of_a_config_yaml_that_was_edited_are_taken():
+    config = copy.deepcopy(DEFAULT)
+    config["model"]["init"] = "facebook/musicgen-small"
+    check_rates(config, default=config, given={})
 
 
 def test_checking_does_not_change_the_config():

@@ -64,22 +64,13 @@ def catalogue_spec():
 
 
 try:
-    config.update(
-        experiment.of_own_source(
-            config,
-            default=yaml.safe_load((ROOT / "config.yaml").read_text()),
-            given=workflow.config_settings.overwrite_config,
-        )
-    )
-    config.update(
-        experiment.of_own_model(
-            config,
-            default=yaml.safe_load((ROOT / "config.yaml").read_text()),
-            given=workflow.config_settings.overwrite_config,
-        )
-    )
+    DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
+    # What the user's files and options say.
+    GIVEN = workflow.config_settings.overwrite_config
+    config.update(experiment.of_own_source(config, DEFAULTS, GIVEN))
+    config.update(experiment.of_own_model(config, DEFAULTS, GIVEN))
     check_config(config, ROOT / "workflow/schemas/config.schema.yaml")
-    check_rates(config, given=workflow.config_settings.overwrite_config)
+    check_rates(config, DEFAULTS, GIVEN)
     config.update(experiment.expanded(config))
     # The small codec of our own: also an embedding, whatever model is looked at.
     OWN_CODEC = experiment.codec_path(config)
