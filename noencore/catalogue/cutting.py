@@ -171,10 +171,8 @@ def _measure(recording, path, cut, wav_of):
         for (window, start), wave in zip(windows, results)
     ]
     heard = sketch(results[len(windows) :])
-    return {
-        **{"rate": rate, "channels": channels, "clips": clips},
-        "sketch": [heard.keys.tolist(), heard.times.tolist(), heard.parts],
-    }
+    kept_sketch = [heard.keys.tolist(), heard.times.tolist(), heard.parts]
+    return {"rate": rate, "channels": channels, "clips": clips, "sketch": kept_sketch}
 
 
 def _rows(recording, measured, cut, folder):
